@@ -8,6 +8,7 @@ Standard library only, so that a worker in any environment can import it. Messag
     node → worker   start {spec} · request · abort · lease {bytes} · stop
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -104,10 +105,8 @@ class Channel:
 
     def close(self) -> None:
         self._closed.set()
-        try:
+        with contextlib.suppress(OSError):  # the other end closed first
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end closed first
         self._sock.close()
 
     def _lines(self) -> Iterator[bytes]:
@@ -130,9 +129,11 @@ class Channel:
         try:
             message = decode(line)
         except ProtocolError as error:
-            return self.send("error", message=str(error))
+            self.send("error", message=str(error))
+            return
         if message["type"] not in FROM_NODE:
-            return self.send("error", message=f"Unknown message type {message['type']!r}.")
+            self.send("error", message=f"Unknown message type {message['type']!r}.")
+            return
         if message["type"] == "lease":
             self.lease_bytes = message["bytes"]
         if message["type"] in ("abort", "stop"):
@@ -170,7 +171,7 @@ def serve_one(channel: Channel, kind: str, runtime: str, versions: Mapping[str, 
     except WorkerFailed as failure:
         traceback.print_exc(file=sys.stderr)
         channel.send("failed", code=failure.code, message=failure.message, detail=failure.detail)
-    except Exception as error:  # the outermost loop of a process: log it whole, pass on what happened
+    except Exception as error:  # noqa: BLE001 - the outermost loop of a process: log it whole, pass on what happened
         traceback.print_exc(file=sys.stderr)
         text = f"{type(error).__name__}: {error}"
         channel.send("failed", code="worker_error", message=text, detail=traceback.format_exc()[-4000:])

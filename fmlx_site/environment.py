@@ -1,0 +1,103 @@
+"""Configuration from the environment, typed. Mistakes are kept for the system checks to report, all at once."""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+GIB = 1024**3
+
+
+def _paths(value: Any) -> Any:
+    """Several folders in one variable, separated as in PATH."""
+    return [Path(part).expanduser() for part in value.split(":") if part] if isinstance(value, str) else value
+
+
+def _expanded(value: Any) -> Any:
+    return Path(value).expanduser().absolute() if isinstance(value, str) else value
+
+
+Folder = Annotated[Path, BeforeValidator(_expanded)]
+Folders = Annotated[list[Path], NoDecode, BeforeValidator(_paths)]
+
+
+class Environment(BaseSettings):
+    """Every setting a process of fmlx reads from its environment. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="FMLX_", env_ignore_empty=True, populate_by_name=True)
+
+    home: Folder = Path("~/.fmlx").expanduser()
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    model_dirs: Folders = []
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    redis_url: str = Field("", validation_alias="REDIS_URL")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    site_processes: int = Field(1, ge=1)
+    allowed_hosts: str = "127.0.0.1,localhost,[::1]"
+    admin_password: str = ""
+    api_key: str = ""
+    node_name: str = Field(default_factory=socket.gethostname, max_length=100)
+
+    memory_tier: Literal["safe", "balanced", "aggressive", "custom"] = "balanced"
+    memory_reserve_bytes: int = Field(8 * GIB, ge=0)
+
+    body_max_bytes: int = Field(32 * 1024**2, ge=1024)
+    disk_floor_bytes: int = Field(2 * GIB, ge=0)
+
+    video_workers: int = Field(1, ge=1, le=64)
+    video_max_queued: int = Field(1000, ge=1)
+    video_max_pixels: int = Field(1280 * 720, ge=256)
+    video_max_frames: int = Field(241, ge=1)
+    video_max_steps: int = Field(100, ge=1)
+    video_attempts: int = Field(3, ge=1)
+    video_backoff_seconds: float = Field(5.0, ge=0)
+    video_timeout_seconds: float = Field(4 * 3600.0, gt=0)
+    video_stall_seconds: float = Field(600.0, gt=0)
+    video_overtakes: int = Field(8, ge=0)
+    video_keep_count: int = Field(500, ge=0)
+    video_keep_bytes: int = Field(50 * GIB, ge=0)
+    video_keep_seconds: float = Field(30 * 86400.0, gt=0)
+
+    @property
+    def artifacts(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def work(self) -> Path:
+        return self.home / "work"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def runtimes(self) -> Path:
+        return self.home / "runtimes"
+
+    @property
+    def models(self) -> list[Path]:
+        """The folders searched for models: the house's own first."""
+        return [self.home / "models", *self.model_dirs]
+
+
+def read_environment() -> tuple[Environment, list[str]]:
+    """The configuration, and a sentence for each variable that could not be understood (its default is used)."""
+    try:
+        return Environment(), []
+    except ValidationError as error:
+        broken = {str(part["loc"][0]): part for part in error.errors()}
+    problems = [f"{_variable(name)}={part['input']!r} is not usable: {part['msg']}." for name, part in broken.items()]
+    defaults = {name: Environment.model_fields[_field(name)].get_default(call_default_factory=True) for name in broken}
+    return Environment(**{_field(name): value for name, value in defaults.items()}), problems
+
+
+def _field(location: str) -> str:
+    return location.removeprefix("FMLX_").lower()
+
+
+def _variable(location: str) -> str:
+    name = _field(location).upper()
+    return name if name in ("DATABASE_URL", "REDIS_URL") else f"FMLX_{name}"

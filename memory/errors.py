@@ -1,0 +1,36 @@
+"""What the ledger and the launcher refuse, with the figures."""
+
+from fmlx_site.errors import FmlxError
+
+
+class NoRoom(FmlxError):
+    """The lease would fit if others ended: wait."""
+
+    status, type, code = 503, "server_error", "no_room_for_lease"
+
+    def __init__(self, *, wanted: int, leased: int, ceiling: int) -> None:
+        free = max(0, ceiling - leased)
+        super().__init__(
+            f"{gib(wanted)} is needed, and {gib(free)} of the {gib(ceiling)} ceiling is not promised to others."
+        )
+        self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
+
+
+class NeverFits(FmlxError):
+    """The lease is larger than the machine's static ceiling: refuse."""
+
+    status, type, code = 413, "invalid_request_error", "too_large_for_memory"
+
+    def __init__(self, *, wanted: int, ceiling: int) -> None:
+        super().__init__(f"{gib(wanted)} is needed, and this machine can promise {gib(ceiling)} at most.")
+        self.wanted, self.ceiling = wanted, ceiling
+
+
+class LaunchFailed(FmlxError):
+    """A worker did not start or did not say hello in time."""
+
+    code = "worker_launch_failed"
+
+
+def gib(size: int) -> str:
+    return f"{size / 1024**3:.2f} GiB"
