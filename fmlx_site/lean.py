@@ -11,10 +11,12 @@ from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
+from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -54,6 +56,9 @@ class PageHandler(LimitedBody, ASGIHandler):
 
 class LeanHandler(LimitedBody, ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
         get_response: Any = self._get_response_async  # type: ignore[attr-defined]
         self._chain: Any = convert_exception_to_response(get_response)
 
@@ -94,6 +99,8 @@ class LeanHandler(LimitedBody, ASGIHandler):
         try:
             await self.send_response(response, send)
         finally:
+            if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                await sync_to_async(close_old_connections)()  # it may have been a connection that broke
             request.close()  # response.close() would send request_finished, a thread hop
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self, cast
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from videos.models import VideoJob
 
@@ -27,7 +27,7 @@ def _text(value: str) -> str:
 Whole = Annotated[int, BeforeValidator(_not_bool)]
 Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
 Status = Literal["queued", "in_progress", "completed", "failed"]
-Text = Annotated[str, Field(max_length=32_000)]
+Text = Annotated[str, AfterValidator(_text), Field(max_length=32_000)]
 
 
 class CreateVideo(Schema):
@@ -35,8 +35,8 @@ class CreateVideo(Schema):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    prompt: Annotated[str, Field(min_length=1, max_length=32_000, description="What the clip shows.")]
-    model: Annotated[str | None, Field(max_length=255)] = None
+    prompt: Annotated[Text, Field(min_length=1, description="What the clip shows.")]
+    model: Annotated[Text, Field(max_length=255)] | None = None
     size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$", description="WIDTHxHEIGHT in pixels.")] = None
     width: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
     height: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
@@ -49,12 +49,6 @@ class CreateVideo(Schema):
     guidance_scale: Annotated[Number, Field(ge=0, le=100)] | None = None
     guidance_scale_2: Annotated[Number, Field(ge=0, le=100)] | None = None
     flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
-
-    def checked(self) -> Self:
-        for name in ("prompt", "model", "negative_prompt"):
-            if (value := getattr(self, name)) is not None:
-                _text(value)
-        return self
 
 
 class JobError(Schema):

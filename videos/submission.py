@@ -31,7 +31,7 @@ def parse(body: Body) -> CreateVideo:
         if name in body:
             raise InvalidRequest(why, param=name)
     try:
-        return CreateVideo.model_validate(body).checked()
+        return CreateVideo.model_validate(body)
     except PydanticError as error:
         raise invalid(ValidationError([_readable(problem) for problem in error.errors(include_url=False)])) from None
 

@@ -5,8 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
@@ -58,29 +57,28 @@ def invalid(error: ValidationError) -> InvalidRequest:
 
 def register_exception_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(FmlxError)
-    async def known(request: HttpRequest, error: FmlxError) -> HttpResponse:
+    def known(request: HttpRequest, error: FmlxError) -> HttpResponse:
         return error_response(error)
 
     @api.exception_handler(ValidationError)
-    async def malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    def malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
         return error_response(invalid(error))
 
     @api.exception_handler(Http404)
-    async def missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    def missing(request: HttpRequest, error: Http404) -> HttpResponse:
         return error_response(NotFound(f"There is nothing at {request.path}."))
 
     @api.exception_handler(HttpError)
-    async def ninja_refused(request: HttpRequest, error: HttpError) -> HttpResponse:
+    def ninja_refused(request: HttpRequest, error: HttpError) -> HttpResponse:
         return plain_status_response(error.status_code, request.path)
 
     @api.exception_handler(OperationalError)
     @api.exception_handler(InterfaceError)
-    async def database_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    def database_away(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("The database did not answer.", path=request.path, exc_info=error)
-        await sync_to_async(close_old_connections)()
         return error_response(Unavailable("The database did not answer; try again.", retry_after=2))
 
     @api.exception_handler(Exception)
-    async def unknown(request: HttpRequest, error: Exception) -> HttpResponse:
+    def unknown(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("A request failed.", path=request.path, exc_info=error)
         return error_response(FmlxError("The server failed while it worked on this request; its log says why."))
