@@ -29,7 +29,7 @@ CUDA13_DRIVER = 580  # the oldest driver series that runs CUDA 13 (NVIDIA CUDA 1
 PROBES = {"mlx-gen": "videos.runtimes.mlx_gen.probe"}
 
 
-class EnvironmentFailed(Exception):
+class BuildError(Exception):
     """A runtime that cannot be built here. The message is a full sentence."""
 
 
@@ -55,7 +55,7 @@ def variant() -> str:
     """The platform whose lock file applies here; `FMLX_RUNTIME_VARIANT` overrides.
 
     Raises:
-        EnvironmentFailed: no runtime is locked for this machine.
+        BuildError: no runtime is locked for this machine.
     """
     if chosen := os.environ.get("FMLX_RUNTIME_VARIANT"):
         return chosen
@@ -63,7 +63,7 @@ def variant() -> str:
         return "macos-arm64"
     if sys.platform == "linux":
         return "linux-cuda13" if (nvidia_driver() or 0) >= CUDA13_DRIVER else "linux-cpu"
-    raise EnvironmentFailed(
+    raise BuildError(
         f"Worker runtimes are locked for Linux and for Apple silicon; this machine is {sys.platform} "
         f"{platform.machine()}. Set FMLX_RUNTIME_VARIANT to try one of them."
     )
@@ -82,12 +82,12 @@ def lock_file(name: str) -> Path:
     """The hash-locked requirement file of a runtime on this platform.
 
     Raises:
-        EnvironmentFailed: there is none.
+        BuildError: there is none.
     """
     path = ROOT / "requirements" / f"{name}-{variant()}.txt"
     if not path.is_file():
         known = sorted(found.stem for found in path.parent.glob(f"{name}-*.txt"))
-        raise EnvironmentFailed(f"There is no lock file {path.name} in {path.parent}; there are: {', '.join(known)}.")
+        raise BuildError(f"There is no lock file {path.name} in {path.parent}; there are: {', '.join(known)}.")
     return path
 
 
@@ -108,7 +108,7 @@ def build(home: Path, name: str, say: Callable[[str], None] = print) -> Path:
     Returns its Python. Two builders of one environment wait for each other.
 
     Raises:
-        EnvironmentFailed: it could not be made, or it does not work.
+        BuildError: it could not be made, or it does not work.
     """
     lock, target = lock_file(name), runtime_dir(home, name)
     with _exclusive(target):
@@ -177,7 +177,7 @@ def _install(python: Path, lock: Path, say: Callable[[str], None]) -> None:
         if done.returncode == 0:
             return
         say(f"{Path(command[0]).name} could not install {lock.name} (exit status {done.returncode}).")
-    raise EnvironmentFailed(
+    raise BuildError(
         f"The packages of {lock.name} could not be installed; the lines above say why. Mend that and run it again."
         if installers
         else f"Neither uv nor pip is there to install {lock.name}. Install one of them beside {sys.executable}."
@@ -197,7 +197,7 @@ def _installers(python: Path) -> list[list[str]]:
 
 def _require(result: Probe, say: Callable[[str], None]) -> None:
     if not result.ok:
-        raise EnvironmentFailed(result.problem)
+        raise BuildError(result.problem)
     say(", ".join(f"{package} {version}" for package, version in sorted(result.versions.items())))
 
 

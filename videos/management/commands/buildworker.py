@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             environments.build(settings.FMLX.home, options["runtime"], say=self._say)
-        except environments.EnvironmentFailed as error:
+        except environments.BuildError as error:
             raise CommandError(str(error)) from error
 
     def _say(self, line: str) -> None:

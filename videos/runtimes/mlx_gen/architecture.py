@@ -7,8 +7,9 @@ lets the same classes load a checkpoint of any size.
 import copy
 from typing import Any
 
-from memory.protocol import WorkerFailed
 from mflux.models.common.config.model_config import ModelConfig
+
+from memory.protocol import WorkerFailed
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 
 TRANSFORMER_KEYS = (

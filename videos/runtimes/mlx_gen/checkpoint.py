@@ -38,7 +38,9 @@ class Checkpoint:
         """
         found = self.index.get("_class_name")
         if found != PIPELINE_CLASS:
-            raise _invalid(f"{self.root / 'model_index.json'} names the pipeline {found!r}; {PIPELINE_CLASS} is needed.")
+            raise _invalid(
+                f"{self.root / 'model_index.json'} names the pipeline {found!r}; {PIPELINE_CLASS} is needed."
+            )
         if self.has_second_expert and self.index.get("boundary_ratio") is not None:
             return T2V_A14B
         if not self.has_second_expert and self.index.get("expand_timesteps"):
@@ -66,8 +68,11 @@ class Checkpoint:
         return self._json("scheduler/scheduler_config.json")
 
     @property
-    def tokenizer_file(self) -> Path:
-        return self._require(self.root / "tokenizer" / "tokenizer.json")
+    def tokenizer(self) -> str:
+        """The text of tokenizer.json."""
+        if "model" not in (found := self._json("tokenizer/tokenizer.json")):
+            raise _invalid(f"{self.root / 'tokenizer' / 'tokenizer.json'} does not describe a tokenizer.")
+        return json.dumps(found)
 
     def weight_files(self, component: str) -> list[Path]:
         """The component's safetensors files, each of them there and whole."""
@@ -95,7 +100,7 @@ class Checkpoint:
             raise _invalid(f"The text encoder in {self.root} is {width} wide and the transformer expects {text}.")
         for component in (*self.components, "text_encoder"):
             self.weight_files(component)
-        self._require(self.tokenizer_file)
+        _ = self.tokenizer
 
     def _json(self, name: str) -> Json:
         path = self._require(self.root / name)

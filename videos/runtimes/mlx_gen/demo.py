@@ -17,17 +17,13 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
+from mflux.models.common.weights.mapping.weight_transforms import WeightTransforms
 from mlx import nn
 from mlx.utils import tree_flatten
-
-from mflux.models.common.weights.mapping.weight_transforms import WeightTransforms
-from mflux.models.wan.model.wan_transformer import WanTransformer
-from mflux.models.wan.model.wan_vae import Wan2_2_VAE
-from mflux.models.wan.wan_initializer import WanInitializer
-from mflux.models.wan.weights import WanWeightDefinition
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import Unigram
-from videos.runtimes.mlx_gen import architecture, demo_configs, tensors
+
+from videos.runtimes.mlx_gen import architecture, demo_configs, mlxgen, tensors
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 
 RECIPE = 1  # raise it when the bytes change: older demo folders are then made again
@@ -85,16 +81,10 @@ def _fill(folder: Path, kind: str) -> None:
     (folder / "tokenizer" / "tokenizer.json").write_text(_tokenizer().to_str(pretty=True) + "\n", encoding="utf-8")
     demo_configs.dump(folder / "tokenizer" / "tokenizer_config.json", _tokenizer_config())
     config = architecture.model_config(Checkpoint(folder))
-    for component in WanWeightDefinition.for_config(config).get_components():
-        shapes = dict(_torch_shapes(_module(component.name, config), component.mapping_getter()))
+    for component in mlxgen.components(config):
+        shapes = dict(_torch_shapes(mlxgen.module(component.name, config), component.mapping_getter()))
         _write(folder / component.name / WEIGHTS, shapes, single=component.name == "vae")
     _write(folder / "text_encoder" / "model.safetensors", dict(_umt5_shapes()))
-
-
-def _module(name: str, config: Any) -> nn.Module:
-    if name == "vae":
-        return Wan2_2_VAE(**WanInitializer._vae_kwargs(config))
-    return WanTransformer(**WanInitializer._transformer_kwargs(config))
 
 
 def _torch_shapes(module: nn.Module, mapping: list[Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -147,13 +137,13 @@ def _values(scope: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _float32(values: np.ndarray) -> bytes:
-    return values.astype("<f4").tobytes()
+    return bytes(values.astype("<f4").tobytes())
 
 
 def _bfloat16(values: np.ndarray) -> bytes:
     """The upper half of each float32, rounded to nearest, ties to even."""
     bits = values.astype("<f4").view("<u4")
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
+    return bytes(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes())
 
 
 def _tokenizer() -> Tokenizer:

@@ -6,8 +6,10 @@ from typing import Any
 
 KINDS = ("t2v", "ti2v")
 WORDS = (
-    "a the of in on over under and with to from red blue green yellow white black cat dog bird ball car tree sea sky "
-    "sun moon rain snow city street night day runs jumps flies moves slow fast camera video".split()
+    *("a", "the", "of", "in", "on", "over", "under", "and", "with", "to", "from"),
+    *("red", "blue", "green", "yellow", "white", "black", "cat", "dog", "bird", "ball", "car", "tree"),
+    *("sea", "sky", "sun", "moon", "rain", "snow", "city", "street", "night", "day"),
+    *("runs", "jumps", "flies", "moves", "slow", "fast", "camera", "video"),
 )
 SPECIAL = ("<pad>", "</s>", "<unk>")  # transformers 5 takes the unknown token to be number 2
 TEXT = {
@@ -114,7 +116,7 @@ def _scheduler(flow_shift: float) -> dict[str, Any]:
 
 
 def _index(*, two: bool) -> dict[str, Any]:
-    transformer = ["diffusers", "WanTransformer3DModel"]
+    transformer: list[str | None] = ["diffusers", "WanTransformer3DModel"]
     return {
         "_class_name": "WanPipeline",
         "_diffusers_version": "0.35.0",

@@ -3,9 +3,10 @@
 import hashlib
 from typing import Any
 
-from memory.protocol import Channel, Message, WorkerFailed
 from mflux.utils.tensor_health import TensorHealthError
-from videos.runtimes.mlx_gen import limits, output, verify
+
+from memory.protocol import Channel, Message, WorkerFailed
+from videos.runtimes.mlx_gen import limits, mlxgen, output, verify
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.mux import Mp4
 from videos.runtimes.mlx_gen.phases import Phases
@@ -92,7 +93,7 @@ def _write(video: Any, spec: Spec, phases: Phases) -> tuple[dict[str, Any], str]
 def _decode(video: Any, mp4: Mp4, pictures: Pictures) -> str:
     """Take the frames one slice at a time. Returns the SHA-256 of their raw RGB bytes."""
     digest, count = hashlib.sha256(), 0
-    for batch in video._frame_batches_factory():
+    for batch in mlxgen.frame_batches(video):
         for frame in batch:
             mp4.add(frame)
             pictures.add(count, frame)

@@ -1,8 +1,4 @@
-"""mlx-gen's Wan pipeline, fed by our text encoder and watched step by step.
-
-The pieces used here below the public class are private to mlx-gen 0.38.0, hence the exact pin; the tiny checkpoints of
-the test suite run all of them.
-"""
+"""mlx-gen's Wan pipeline, fed by our text encoder and watched step by step."""
 
 import gc
 import os
@@ -10,20 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import mlx.core as mx
+from mflux.models.common.config.model_config import ModelConfig
+from mflux.models.wan import Wan2_2_TI2V
+from mflux.models.wan.model.wan_vae import Wan2_2_VAE
 from mlx import nn
 from mlx.utils import tree_flatten
 
 from memory.protocol import WorkerFailed
-from mflux.models.common.config.model_config import ModelConfig
-from mflux.models.common.weights.loading.loaded_weights import LoadedWeights, MetaData
-from mflux.models.common.weights.loading.weight_applier import WeightApplier
-from mflux.models.common.weights.loading.weight_loader import WeightLoader
-from mflux.models.wan import Wan2_2_TI2V
-from mflux.models.wan.model.wan_transformer import WanTransformer
-from mflux.models.wan.model.wan_vae import Wan2_2_VAE
-from mflux.models.wan.wan_initializer import WanInitializer
-from mflux.models.wan.weights import WanWeightDefinition
-from videos.runtimes.mlx_gen import architecture, limits, readahead
+from videos.runtimes.mlx_gen import architecture, limits, mlxgen, readahead, weights
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.phases import Phases
 from videos.runtimes.mlx_gen.prompts import PromptEncoder
@@ -54,10 +44,9 @@ class Wan(Wan2_2_TI2V):  # type: ignore[misc]
         phases.begin("loading", len(checkpoint.components))
         checkpoint.check()
         self._phases, self._checkpoint = phases, checkpoint
-        config = architecture.model_config(checkpoint)
-        WanInitializer._init_config(self, config, checkpoint.root, WanWeightDefinition.for_config(config))
-        self._prepare_state()
-        self._text = PromptEncoder(checkpoint, clean=self._prompt_clean)
+        self._steps, self.prompt_truncated = 0, False
+        mlxgen.prepare(self, architecture.model_config(checkpoint), checkpoint.root)
+        self._text = PromptEncoder(checkpoint, clean=mlxgen.clean_prompt)
         self._load()
 
     def generate(self, spec: Spec) -> Any:
@@ -101,16 +90,6 @@ class Wan(Wan2_2_TI2V):  # type: ignore[misc]
         self._phases.begin("denoising", self._steps)
         return embeds[0:1], embeds[1:2] if do_classifier_free_guidance else None
 
-    def _prepare_state(self) -> None:
-        """What the class's own constructor sets and this path does not use."""
-        self.quantize_arg = self.bits = None
-        self.transformer = self.transformer_2 = None
-        self.lora_paths, self.lora_scales, self.lora_target_roles = [], [], []
-        self._high_noise_reload_count = 0
-        self._last_prompt_truncation = None
-        self._steps = 0
-        self.prompt_truncated = False
-
     def _on_progress(self, event: Any) -> None:
         if event.phase == "denoise":
             self._phases.step(event.step)
@@ -124,7 +103,7 @@ class Wan(Wan2_2_TI2V):  # type: ignore[misc]
         return value
 
     def _load(self) -> None:
-        for done, component in enumerate(self.weight_definition.get_components(), start=1):
+        for done, component in enumerate(mlxgen.components(self.model_config), start=1):
             readahead.warm(self._checkpoint.weight_files(component.name), self._phases.checkpoint)
             try:
                 setattr(self, component.name, self._component(component))
@@ -135,59 +114,23 @@ class Wan(Wan2_2_TI2V):  # type: ignore[misc]
             self._phases.step(done)
 
     def _component(self, component: Any) -> nn.Module:
-        weights, level, version = WeightLoader._load_component(self.root_path, component)
-        WanInitializer._normalize_runtime_sensitive_q8_paths(
-            component_name=component.name, component_weights=weights, q_level=level
-        )
-        WanInitializer._validate_component_quantization_layout(component.name, weights, level)
-        module = self._module(component.name)
+        module = mlxgen.module(component.name, self.model_config, Decoder)
+        read = mlxgen.read_weights(self._checkpoint.root, component)
         blank = dict(tree_flatten(module.parameters()))
-        WeightApplier.apply_and_quantize_single(
-            weights=LoadedWeights(components={component.name: weights}, meta_data=MetaData(level, version)),
-            model=module,
-            component=component,
-            quantize_arg=None,
-            quantization_predicate=self.weight_definition.quantization_predicate,
+        mlxgen.apply_weights(read, module, component)
+        applied, loaded = (
+            dict(tree_flatten(found)) for found in (module.parameters(), read.components[component.name])
         )
-        self._require_every_weight(component.name, module, blank, dict(tree_flatten(weights)))
+        weights.require_complete(self._checkpoint.root / component.name, blank, applied, loaded)
+        if component.name == "vae":
+            module.on_slice = self._on_slice
         return module
-
-    def _module(self, name: str) -> nn.Module:
-        if name != "vae":
-            return WanTransformer(**WanInitializer._transformer_kwargs(self.model_config))
-        vae = Decoder(**WanInitializer._vae_kwargs(self.model_config))
-        vae.on_slice = self._on_slice
-        return vae
 
     def _on_slice(self, done: int, total: int) -> None:
         if done == 0:
             self._phases.begin("decoding", total)
         else:
             self._phases.step(done)
-
-    def _require_every_weight(
-        self, name: str, module: nn.Module, blank: dict[str, mx.array], loaded: dict[str, mx.array]
-    ) -> None:
-        """mlx-gen leaves a weight that the file lacks at its random start value, and takes one of any shape."""
-        for weight, _ in tree_flatten(module.parameters()):
-            if weight.startswith("rope."):  # computed, never stored
-                continue
-            if weight not in loaded:
-                raise WorkerFailed("model_invalid", f"{self._checkpoint.root / name} lacks the weight {weight}.")
-            if weight in blank and "scales" not in weight and blank[weight].shape != loaded[weight].shape:
-                self._require_packed(name, weight, blank, loaded)
-
-    def _require_packed(
-        self, name: str, weight: str, blank: dict[str, mx.array], loaded: dict[str, mx.array]
-    ) -> None:
-        """A quantised weight is narrower than its config says, and comes with scales; any other is a mistake."""
-        if weight.removesuffix("weight") + "scales" in loaded:
-            return
-        raise WorkerFailed(
-            "model_invalid",
-            f"The weight {weight} in {self._checkpoint.root / name} is {tuple(loaded[weight].shape)}; "
-            f"its config says {tuple(blank[weight].shape)}.",
-        )
 
 
 def _drop_freed() -> None:

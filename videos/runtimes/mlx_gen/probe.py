@@ -18,15 +18,13 @@ def main() -> int:
 
 
 def _device() -> str:
-    import mlx.core as mx
-
+    mx = importlib.import_module("mlx.core")
     mx.eval(mx.ones((8, 8)) @ mx.ones((8, 8)))
     return str(mx.default_device())
 
 
 def _problem() -> str:
-    import av
-
+    av = importlib.import_module("av")
     if "h264" not in av.codecs_available or "libx264" not in av.codecs_available:
         return f"PyAV {av.__version__} was built without the H.264 encoder libx264."
     return ""

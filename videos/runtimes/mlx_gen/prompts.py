@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 from tokenizers import Tokenizer
 
-from memory.protocol import WorkerFailed
 from videos.runtimes.mlx_gen import umt5
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 
@@ -30,7 +28,7 @@ class PromptEncoder:
 
     def __init__(self, checkpoint: Checkpoint, clean: Callable[[str], str]) -> None:
         self._checkpoint, self._clean = checkpoint, clean
-        self._tokenizer = _load_tokenizer(checkpoint)
+        self._tokenizer = Tokenizer.from_str(checkpoint.tokenizer)
         self.layers = umt5.Sizes.of(checkpoint.config("text_encoder")).layers
 
     def tokenize(self, texts: list[str], limit: int) -> Tokens:
@@ -56,11 +54,3 @@ class PromptEncoder:
         encoder = umt5.Encoder(self._checkpoint.config("text_encoder"), self._checkpoint.weight_files("text_encoder"))
         state = encoder.encode(ids, mask, on_layer)
         return mx.pad(state, [(0, 0), (0, limit - length), (0, 0)]), tokens.truncated
-
-
-def _load_tokenizer(checkpoint: Checkpoint) -> Any:
-    path = checkpoint.tokenizer_file
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust side raises bare Exception
-        raise WorkerFailed("model_invalid", f"{path} is not a tokenizer: {error}.") from error

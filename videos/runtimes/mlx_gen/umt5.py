@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+
 from memory.protocol import WorkerFailed
 
 Json = dict[str, Any]

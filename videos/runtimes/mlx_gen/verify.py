@@ -25,7 +25,8 @@ def require_playable(
     if found[:3] != wanted:
         raise WorkerFailed(
             "output_invalid",
-            f"The finished video has {found[0]} frames of {found[1]}x{found[2]}; {frames} of {width}x{height} were made.",
+            f"The finished video has {found[0]} frames of {found[1]}x{found[2]}, "
+            f"where {frames} of {width}x{height} were made.",
         )
     length = float(frames / rate(fps))
     if abs(found[3] - length) > 0.5 / fps:

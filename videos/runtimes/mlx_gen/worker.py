@@ -15,7 +15,7 @@ def main() -> int:
 
 
 def _work(channel: Channel, spec: Message) -> Message:
-    from videos.runtimes.mlx_gen import job  # MLX is imported after the hello, so that failing to is reported
+    from videos.runtimes.mlx_gen import job  # noqa: PLC0415  MLX is imported after the hello: failing to is reported
 
     return job.run(channel, spec)
 
