@@ -67,7 +67,7 @@ class Checkpoint:
     def scheduler(self) -> Json:
         return self._json("scheduler/scheduler_config.json")
 
-    @property
+    @cached_property
     def tokenizer(self) -> str:
         """The text of tokenizer.json."""
         if "model" not in (found := self._json("tokenizer/tokenizer.json")):
@@ -89,6 +89,9 @@ class Checkpoint:
 
     def check(self) -> None:
         """Raise `WorkerFailed("model_invalid")` unless the folder is one of ours, whole, and consistent."""
+        for component in (*self.components, "text_encoder"):
+            self.config(component)
+            self.weight_files(component)
         channels, latents = self.config("transformer").get("in_channels"), self.config("vae").get("z_dim")
         if not isinstance(channels, int) or channels != latents:
             raise _invalid(
@@ -98,8 +101,6 @@ class Checkpoint:
         text, width = self.config("transformer").get("text_dim", 4096), self.config("text_encoder").get("d_model")
         if text != width:
             raise _invalid(f"The text encoder in {self.root} is {width} wide and the transformer expects {text}.")
-        for component in (*self.components, "text_encoder"):
-            self.weight_files(component)
         _ = self.tokenizer
 
     def _json(self, name: str) -> Json:

@@ -9,6 +9,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL.Image import Image
 
 CRF = "18"  # mlx-gen's own choice: visually lossless (x264 documentation)
+BROADCAST_ROUNDING = 0.005  # 29.97 for 29.97003, the coarsest in use
 BT709 = 1  # ITU-T H.273: primaries, transfer and matrix share the number
 
 
@@ -41,5 +42,8 @@ class Mp4:
 
 
 def rate(fps: float) -> Fraction:
-    """Frames per second as the fraction that broadcast rates are (23.976 is 24000/1001)."""
-    return Fraction(fps).limit_denominator(1001)
+    """Frames per second as a fraction; a broadcast rate as what its decimals stand for (23.976 is 24000/1001)."""
+    broadcast = Fraction(round(fps * 1.001) * 1000, 1001)
+    if not float(fps).is_integer() and abs(float(broadcast) - fps) < BROADCAST_ROUNDING:
+        return broadcast
+    return Fraction(fps).limit_denominator(1000)
