@@ -111,7 +111,7 @@ def build(home: Path, name: str, say: Callable[[str], None] = print) -> Path:
         BuildError: it could not be made, or it does not work.
     """
     lock, target = lock_file(name), runtime_dir(home, name)
-    with _exclusive(target):
+    with _exclusive(target, say):
         if is_built(home, name):
             say(f"The {name} runtime is ready in {target}.")
             return runtime_python(home, name)
@@ -156,10 +156,14 @@ def _probe_environment() -> dict[str, str]:
 
 
 @contextmanager
-def _exclusive(target: Path) -> Iterator[None]:
+def _exclusive(target: Path, say: Callable[[str], None]) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f".{target.name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Another process is building {target}; waiting for it.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 

@@ -106,16 +106,27 @@ def test_configs_of_another_size_than_the_weights_are_refused(
 
 
 def test_a_shard_that_the_index_names_must_be_there(generate: Callable[..., Json], broken_model: Path) -> None:
-    shards = {
-        "proj_out.weight": "model-00001-of-00002.safetensors",
-        "proj_out.bias": "model-00002-of-00002.safetensors",
-    }
+    first, second = (f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
     folder = broken_model / "transformer"
     (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": {"a": first, "b": second}}))
     (folder / WEIGHTS).rename(folder / first)
     outcome = generate(model_dir=str(broken_model))
     assert outcome["code"] == "model_invalid"
     assert second in outcome["message"]
+
+
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "transformer_2", "vae"])
+def test_weights_that_are_not_numbers_give_no_video(
+    generate: Callable[..., Json], broken_model: Path, output_dir: Path, component: str
+) -> None:
+    path = broken_model / component / ("model.safetensors" if component == "text_encoder" else WEIGHTS)
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    path.write_bytes(data[:start] + b"\xff" * (len(data) - start))  # all ones is NaN in every float format
+    outcome = generate(model_dir=str(broken_model))
+    assert (outcome["type"], outcome["code"]) == ("failed", "output_invalid"), outcome
+    assert "not finite" in outcome["message"]
+    assert list(output_dir.iterdir() if output_dir.exists() else ()) == []
 
 
 def test_a_folder_that_is_not_there_is_refused(generate: Callable[..., Json], tmp_path: Path) -> None:

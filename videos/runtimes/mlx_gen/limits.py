@@ -23,7 +23,7 @@ def apply(lease_bytes: int, *, low_ram: bool) -> None:
     mx.set_cache_limit(min(LOW_RAM_CACHE_BYTES if low_ram else CACHE_BYTES, inside // 4))
     mx.set_memory_limit(inside)
     if mx.metal.is_available():
-        mx.set_wired_limit(min(inside, mx.device_info()["max_recommended_working_set_size"]))
+        mx.set_wired_limit(min(inside, mx.device_info().get("max_recommended_working_set_size", inside)))
     if not _has_gpu():
         mx.disable_compile()  # on a CPU it calls the system's C++ compiler: 1.7 s, or an error where there is none
 
