@@ -5,6 +5,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -37,7 +38,7 @@ def check_channel_layer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 @register
 def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     processes = settings.FMLX.site_processes
-    if processes == 1 or settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+    if processes == 1 or urlsplit(settings.FMLX.database_url).scheme not in ("", "sqlite"):
         return []
     return [
         Warning(
