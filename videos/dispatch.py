@@ -13,16 +13,18 @@ from django.utils import timezone
 from fmlx_site.live import listening
 from inference.models import ModelFolder
 from memory import LocalNode, NeverFits, NoRoom
+from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
 from videos.errors import FenceLost
-from videos.generation import Generation
+from videos.generation import RUNTIME, Generation
 from videos.models import VideoJob
 from videos.predictor import predict
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # a deleted job's worker is told within this, if the wake-up was lost
 LOOK_AHEAD = 50
+NOT_BUILT = f"The {RUNTIME} runtime is not built on this node; run 'manage.py buildworker {RUNTIME}' there."
 NODE_SILENT_SECONDS = 30.0  # thirty missed heartbeats
 
 
@@ -63,6 +65,9 @@ class Dispatcher:
 
     def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
         """The first job in line that fits. One that does not may be overtaken, but only so often."""
+        if not runtime_python(settings.FMLX.home, RUNTIME).exists():
+            waiting = jobs.candidates(self._node.row.pk, LOOK_AHEAD)
+            return None, [job for late in waiting for job in jobs.say_why(late, NOT_BUILT)]
         passed_over: list[VideoJob] = []
         changed: list[VideoJob] = []
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
