@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from memory.books import Books
 from memory.device import read_device
+from memory.errors import LaunchFailed
 from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
 from memory.models import Lease, Node
-from memory.orphans import LEASE_VARIABLE, end_orphans, still_running
+from memory.orphans import LEASE_VARIABLE, end_orphans
 from memory.processes import ProcessGroup
 from memory.sampler import Sampler
 from memory.workers import Worker, WorkerSpec
@@ -46,6 +47,7 @@ class LocalNode:
         self._launcher = launcher
         self._mark = worker_mark(row.name)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     @classmethod
     @asynccontextmanager
@@ -96,8 +98,10 @@ class LocalNode:
             await self._release(lease)
             raise
         self.workers.add(worker)
-        self._in_background(self._keep(worker, lease))
+        self._in_background(self._keep(worker, lease)).add_done_callback(_log_failure)
         try:
+            if self._closing:
+                raise LaunchFailed("The node is closing and starts no more workers.")
             await self._bind(worker, lease)
             await worker.greet()
         except BaseException as error:
@@ -142,6 +146,7 @@ class LocalNode:
             await asyncio.sleep(BOOKS_SECONDS)
 
     async def _close(self, keeping: asyncio.Task[None]) -> None:
+        self._closing = True
         stops = [asyncio.ensure_future(worker.stop("the node is closing")) for worker in self.workers]
         if pending := {*stops, *self._tasks}:
             await asyncio.wait(pending, timeout=CLOSE_SECONDS)
@@ -154,9 +159,9 @@ class LocalNode:
     def _recover(self) -> Books:
         """What a dead node left: end its workers, release their leases, and say how much may be promised now."""
         leases = list(Lease.objects.filter(node=self.row))
-        end_orphans(leases, self._mark)
+        stuck = end_orphans(leases, self._mark)
         for lease in leases:
-            if not still_running(lease):
+            if lease.pid not in stuck:
                 self.ledger.release(lease)
         books = Books(self.row, self.ledger, self.sampler, read_device())
         books.write()
@@ -168,6 +173,11 @@ class LocalNode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _log_failure(keeping: asyncio.Task[None]) -> None:
+    if not keeping.cancelled() and (error := keeping.exception()):
+        log.error("worker_not_kept", message="A worker was left to itself and its lease stays.", exc_info=error)
 
 
 def worker_mark(name: str) -> dict[str, str]:
