@@ -70,6 +70,29 @@ class LocalNode:
             finally:
                 await node._close(keeping)
 
+    async def reserve(self, kind: str, holder: str, size: int) -> Lease:
+        """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
+
+        Raises:
+            NeverFits: larger than this machine could ever promise.
+            NoRoom: it would fit if other leases ended.
+        """
+        reserving = self._in_background(in_database(self.ledger.reserve)(kind, holder, size))
+        try:
+            return await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            self._in_background(self._give_back(reserving))
+            raise
+
+    async def release(self, lease: Lease) -> None:
+        """Take back a lease that was never launched. Tried until the database takes it."""
+        while True:
+            try:
+                return await in_database(self.ledger.release)(lease)
+            except Exception:
+                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
+            await asyncio.sleep(RETRY_SECONDS)
+
     async def launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
         """Start a worker under a reserved lease, which the node releases when the worker's last process is gone.
 
@@ -95,7 +118,7 @@ class LocalNode:
         try:
             worker = await self._launcher(spec, lease=lease.bytes, tolerance=tolerance_of(lease.bytes), mark=mark)
         except BaseException:
-            await self._release(lease)
+            await self.release(lease)
             raise
         self.workers.add(worker)
         self._in_background(self._keep(worker, lease)).add_done_callback(_log_failure)
@@ -114,22 +137,21 @@ class LocalNode:
         group = worker.watch.group or ProcessGroup.of(worker.pid)
         await in_database(self.ledger.bind)(lease, worker.pid, group.started if group else 0.0)
         await asyncio.to_thread(self.sampler.watch, worker.watch)
+        if worker.gone.is_set():  # it was too quick, and may have been taken off the watch before it was on it
+            await asyncio.to_thread(self.sampler.unwatch, worker.watch)
 
     async def _keep(self, worker: Worker, lease: Lease) -> None:
         """Stay with a worker to its end, and only then release its lease."""
         status, signal = await worker.reap()
         await asyncio.to_thread(self.sampler.unwatch, worker.watch)
-        await self._release(lease)
+        await self.release(lease)
         self.workers.discard(worker)
         worker.finish(status, signal)
 
-    async def _release(self, lease: Lease) -> None:
-        while True:
-            try:
-                return await in_database(self.ledger.release)(lease)
-            except Exception:
-                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
-            await asyncio.sleep(RETRY_SECONDS)
+    async def _give_back(self, reserving: asyncio.Task[Lease]) -> None:
+        await asyncio.wait({reserving})
+        if not reserving.cancelled() and reserving.exception() is None:
+            await self.release(reserving.result())
 
     async def _abandon(self, launching: asyncio.Task[Worker]) -> None:
         """Nobody waits for this worker any more."""

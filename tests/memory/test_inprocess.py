@@ -26,7 +26,7 @@ def work(channel: Channel, spec: Message) -> Message:
 
 
 @pytest.fixture
-async def inside(home: Path, transactional_db: None) -> AsyncIterator[LocalNode]:
+async def inside(home: Path, database: None) -> AsyncIterator[LocalNode]:
     async with LocalNode.open("inside", launcher=InProcessLauncher(work)) as node:
         yield node
 
@@ -52,7 +52,7 @@ async def test_failure_and_stop_look_the_same(inside: LocalNode, spec: Spec) -> 
     assert (await waiting.wait()).status == 1
 
 
-async def test_a_lease_bound_to_this_process_never_ends_it(home: Path, transactional_db: None, spec: Spec) -> None:
+async def test_a_lease_bound_to_this_process_never_ends_it(home: Path, database: None, spec: Spec) -> None:
     async with LocalNode.open("inside", launcher=InProcessLauncher(work)) as node:
         lease = await Lease.objects.acreate(node=node.row, kind="test", holder="job", bytes=1)
         worker = await start(node, spec(), do="wait")

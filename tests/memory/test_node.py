@@ -16,6 +16,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models.signals import post_save
 from django.utils import timezone
 
 from memory.books import Books
@@ -30,7 +31,7 @@ Spec = Callable[..., WorkerSpec]
 
 
 @pytest.fixture
-def doomed(home: Path, transactional_db: None) -> Iterator[Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]]:
+def doomed(home: Path, database: None) -> Iterator[Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]]:
     """A node in a process of its own on this test's database, with one worker; ended with the test."""
     started: list[subprocess.Popen[str]] = []
 
@@ -127,7 +128,23 @@ async def test_a_lease_is_given_back_even_if_the_database_refuses_at_first(
     assert await leases() == 0
 
 
-async def test_closing_the_node_stops_its_workers(home: Path, transactional_db: None, spec: Spec) -> None:
+async def test_a_caller_that_leaves_while_memory_is_promised_to_it_leaves_no_lease(node: LocalNode) -> None:
+    made: list[Lease] = []
+    post_save.connect(lambda instance, **_: made.append(instance), sender=Lease, weak=False, dispatch_uid="test")
+    try:
+        reserving = asyncio.ensure_future(node.reserve("test", "job", MIB))
+        await asyncio.sleep(0)
+        reserving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reserving
+        await until(lambda: bool(made))
+    finally:
+        post_save.disconnect(sender=Lease, dispatch_uid="test")
+    await until(lambda: not node._tasks)
+    assert await leases() == 0
+
+
+async def test_closing_the_node_stops_its_workers(home: Path, database: None, spec: Spec) -> None:
     async with LocalNode.open("test-node") as node:
         workers = [await start(node, spec("--ignore-sigterm"), size=300 * MIB, do=do) for do in ("be_stubborn", "wait")]
         for worker in workers:
@@ -179,7 +196,7 @@ async def test_a_bound_worker_whose_environment_cannot_be_read_is_found_by_pid_a
 
 
 async def test_somebody_elses_process_under_a_used_pid_is_left_alone(
-    home: Path, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+    home: Path, database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = (sys.executable, "-c", "import signal; signal.pause()")
     stranger = await asyncio.create_subprocess_exec(*pause, start_new_session=True)

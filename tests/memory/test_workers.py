@@ -70,7 +70,7 @@ async def test_openblas_is_loaded_into_a_worker_that_computes_on_the_cpu(node: L
     assert "libopenblas" in await asyncio.to_thread(Path(f"/proc/{worker.pid}/maps").read_text)
 
 
-async def test_a_node_that_closes_starts_nothing_more(home: Path, transactional_db: None, spec: Spec) -> None:
+async def test_a_node_that_closes_starts_nothing_more(home: Path, database: None, spec: Spec) -> None:
     async with LocalNode.open("test-node") as node:
         lease = await reserve(node)
     with pytest.raises(LaunchFailed, match="is closing"):
