@@ -56,12 +56,26 @@ class Dispatcher:
             log.exception("The queue could not be read; trying again.")
 
     async def _take(self) -> tuple[VideoJob, Lease, ModelFolder] | None:
-        taken, changed = await sync_to_async(self._choose)()
+        choosing = asyncio.ensure_future(sync_to_async(self._choose)())
+        try:
+            taken, changed = await asyncio.shield(choosing)
+        except asyncio.CancelledError:
+            await self._put_back((await choosing)[0])
+            raise
         for job in changed:
             await live.job_changed(job)
         if taken:
             await live.job_changed(taken[0])
         return taken
+
+    async def _put_back(self, taken: tuple[VideoJob, Lease, ModelFolder] | None) -> None:
+        """The node stops at the very moment it took a job: the next one finds it as it was."""
+        if taken:
+            job, lease, _folder = taken
+            await self._node.release(lease)
+            message = "The server was stopped before the job began."
+            give_way = sync_to_async(settle.try_again_or_fail)
+            await give_way(job, "server_stopping", message, gave_way=True, transient=True)
 
     def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
         """The first job in line that fits. One that does not may be overtaken, but only so often."""
