@@ -152,6 +152,14 @@ def test_a_zombie_is_nobody() -> None:
     child.wait()
 
 
+def test_a_node_that_leads_its_session_is_no_worker_of_its_own() -> None:
+    code = "import os; from memory.processes import ProcessGroup; print(ProcessGroup.of(os.getpid()).members())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_pid_that_was_used_again_is_somebody_else() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
     try:
