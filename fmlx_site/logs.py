@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+import structlog.tracebacks
 
 SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -12,6 +13,8 @@ SHARED: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+# Without local variables: they hold prompts and keys.
+TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 QUIET = ("asyncio", "httpx", "httpcore", "daphne", "uvicorn.access")  # one line per request is the ledger's work
 
 structlog.configure(
@@ -26,7 +29,7 @@ def logging_config(level: str, *, readable: bool) -> dict[str, Any]:
     tail: list[structlog.types.Processor] = (
         [structlog.dev.ConsoleRenderer()]
         if readable
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,

@@ -2,13 +2,15 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from django.conf import settings
 
+from fmlx_site.asgi import application
 from tests.early import make_home
 from tests.services import Missing, execute, postgres_server, redis_server
 
@@ -18,6 +20,14 @@ def django_db_modify_db_settings() -> None:
     """SQLite in a file, as in production: threads have connections of their own, and WAL and locks are real."""
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(settings.FMLX.home / "test.sqlite3")
+
+
+@pytest.fixture
+async def client(transactional_db: None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole ASGI application, without a socket."""
+    transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
+        yield session
 
 
 @pytest.fixture

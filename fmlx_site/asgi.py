@@ -1,0 +1,27 @@
+"""The ASGI application: /v1 to the lean handler, pages to the stock one, sockets to the consumers."""
+
+import os
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fmlx_site.settings")
+django.setup()
+
+from channels.routing import ProtocolTypeRouter
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+
+from fmlx_site.lean import LeanHandler, PageHandler
+from fmlx_site.sockets import sockets
+
+lean = LeanHandler()
+pages = ASGIStaticFilesHandler(PageHandler())
+LEAN = ("/v1/", "/healthz", "/readyz")
+
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    handler = lean if scope["path"].startswith(LEAN) else pages
+    await handler(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": sockets})

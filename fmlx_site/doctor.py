@@ -1,0 +1,65 @@
+"""What works on this machine and what does not; for `manage.py doctor` and the pages."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django import get_version
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from fmlx_site.environment import Environment
+from inference.discovery import scan
+from memory import gib
+from memory.environments import probe, runtime_python
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    ok: bool
+    message: str
+    mend: str = ""
+
+
+def examine(environment: Environment) -> Iterator[Finding]:
+    yield Finding("machine", True, f"{platform.platform()}, Python {sys.version.split()[0]}, Django {get_version()}")
+    yield _disk(environment)
+    yield _database()
+    yield _runtime(environment)
+    yield from _models(environment)
+
+
+def _disk(environment: Environment) -> Finding:
+    free = shutil.disk_usage(environment.home).free
+    ok = free > environment.disk_floor_bytes
+    return Finding("disk", ok, f"{gib(free)} free in {environment.home}; {gib(environment.disk_floor_bytes)} are kept.")
+
+
+def _database() -> Finding:
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        return Finding("database", False, f"{connection.vendor} does not answer: {error}")
+    if missing:
+        return Finding("database", False, f"{len(missing)} migrations are not applied.", "python manage.py migrate")
+    return Finding("database", True, f"{connection.vendor}, up to date.")
+
+
+def _runtime(environment: Environment) -> Finding:
+    found = probe(runtime_python(environment.home, "mlx-gen"), "mlx-gen")
+    if not found.ok:
+        return Finding("runtime mlx-gen", False, found.problem, found.mend_command)
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(found.versions.items()))
+    return Finding("runtime mlx-gen", True, versions)
+
+
+def _models(environment: Environment) -> Iterator[Finding]:
+    found = scan(environment.models)
+    if not any(model.type for model in found):
+        yield Finding("models", False, "No model was found.", "python manage.py makedemo")
+    for model in found:
+        yield Finding(f"model {model.name}", bool(model.type), model.skipped_because or f"{model.type}, {model.path}")

@@ -1,0 +1,50 @@
+"""Is the process up, and can it do its work."""
+
+from datetime import timedelta
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from fmlx_site.live import channel_layer
+from memory.models import Node
+
+HEARTBEAT_SECONDS = 10.0  # ten missed heartbeats
+
+
+async def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+async def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when database, channel layer and at least one node answer; 503 with what does not."""
+    checks = {"database": await _database(), "channel_layer": await _channel_layer()}
+    checks["node"] = await _node() if checks["database"] == "ok" else "The database is away."
+    ready = all(state == "ok" for state in checks.values())
+    return JsonResponse({"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503)
+
+
+async def _database() -> str:
+    try:
+        await Node.objects.aexists()
+    except (DatabaseError, InterfaceError) as error:
+        return f"The database did not answer: {error}"
+    return "ok"
+
+
+async def _channel_layer() -> str:
+    layer = channel_layer()
+    try:
+        channel = await layer.new_channel()
+        await layer.send(channel, {"type": "ready"})
+    except (OSError, RedisError) as error:
+        return f"The channel layer did not answer: {error}"
+    return "ok"
+
+
+async def _node() -> str:
+    alive = Node.objects.filter(heartbeat_at__gt=timezone.now() - timedelta(seconds=HEARTBEAT_SECONDS))
+    if await alive.aexists():
+        return "ok"
+    return f"No node has been heard of for {HEARTBEAT_SECONDS:.0f} s; start one with 'manage.py serve' or 'runworkers'."

@@ -1,0 +1,116 @@
+"""Two Django handlers behind one application: a lean one for the API, the stock one for pages.
+
+The stock stack costs 16 thread hops and a thread pool per request; the API needs none of it, since
+auth, request ids and error shapes live in ninja. This rests on private methods of Django 5.2
+(`_get_response_async`, and that `load_middleware` is called once); a test holds them in place.
+"""
+
+import asyncio
+import contextlib
+from http import HTTPStatus
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.core.handlers.exception import convert_exception_to_response
+from django.db import close_old_connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from fmlx_site.errors import BodyTooLarge
+from inference.api.errors import error_response, plain_status_response
+
+
+class LimitedBody:
+    """Refuse a body that is too large before it is stored."""
+
+    async def read_body(self, receive: Any) -> Any:
+        body = SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, mode="w+b")  # noqa: SIM115
+        length = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                body.close()
+                raise RequestAborted
+            length += len(message.get("body", b""))
+            if length > settings.FMLX.body_max_bytes:
+                body.close()
+                raise BodyTooLarge(f"The body is over this server's limit of {settings.FMLX.body_max_bytes} bytes.")
+            body.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
+
+
+class PageHandler(LimitedBody, ASGIHandler):
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().handle(scope, receive, send)
+        except BodyTooLarge as error:
+            await self.send_response(error_response(error), send)
+
+
+class LeanHandler(LimitedBody, ASGIHandler):
+    def load_middleware(self, is_async: bool = False) -> None:
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        get_response: Any = self._get_response_async  # type: ignore[attr-defined]
+        self._chain: Any = convert_exception_to_response(get_response)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.handle(scope, receive, send)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        except BodyTooLarge as error:
+            await self.send_response(error_response(error), send)
+            return
+        set_script_prefix(get_script_prefix(scope))
+        with body:
+            request, refusal = self.create_request(scope, body)
+            if request is not None:
+                await self._answer_or_abort(request, receive, send)
+            elif refusal is not None:
+                await self.send_response(plain_status_response(refusal.status_code, scope["path"]), send)
+
+    async def _answer_or_abort(self, request: ASGIRequest, receive: Any, send: Any) -> None:
+        """Answer; or, when the client goes first, cancel the view, which passes it on to the engine."""
+        answer = asyncio.create_task(self._answer(request, send))
+        gone = asyncio.create_task(receive())
+        try:
+            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not answer.done():
+                answer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answer
+
+    async def _answer(self, request: ASGIRequest, send: Any) -> None:
+        response = _in_shape(await self._chain(request), request)
+        try:
+            await self.send_response(response, send)
+        finally:
+            if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                await sync_to_async(close_old_connections)()  # it may have been a connection that broke
+            request.close()  # response.close() would send request_finished, a thread hop
+
+
+def _in_shape(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    """An error that Django made is OpenAI's object too."""
+    if response.status_code < HTTPStatus.BAD_REQUEST or "Content-Range" in response.headers:
+        return response
+    if response.headers.get("Content-Type", "").startswith("application/json"):
+        return response
+    shaped = plain_status_response(response.status_code, request.path)
+    if "Allow" in response.headers:
+        shaped.headers["Allow"] = response.headers["Allow"]
+    return shaped

@@ -1,0 +1,70 @@
+"""Live events between processes: a hint that something changed. The truth is the database row."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from channels.exceptions import ChannelFull
+from channels.layers import BaseChannelLayer, get_channel_layer
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+Event = dict[str, Any]
+
+
+def channel_layer() -> BaseChannelLayer:
+    layer = get_channel_layer()
+    if layer is None:
+        raise RuntimeError("CHANNEL_LAYERS has no default.")
+    return layer
+
+
+async def announce(group: str, type_: str, **fields: Any) -> None:
+    """Tell everybody who listens. A layer that is down costs liveness, never the work."""
+    layer = channel_layer()
+    try:
+        await layer.group_send(group, {"type": type_, **fields})
+    except (ChannelFull, OSError, RedisError) as error:
+        log.warning("Live event was not delivered.", group=group, type=type_, reason=str(error))
+
+
+class Listener:
+    """A subscription: the next event, or None when none came in time."""
+
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
+        self._receiving: asyncio.Task[Event] | None = None
+
+    async def next(self, wait_seconds: float) -> Event | None:
+        # One receive is kept across calls: a layer takes a cancelled receive for the listener's end.
+        self._receiving = self._receiving or asyncio.create_task(channel_layer().receive(self._channel))
+        done, _pending = await asyncio.wait({self._receiving}, timeout=wait_seconds)
+        if not done:
+            return None
+        event, self._receiving = self._receiving.result(), None
+        return event
+
+    async def close(self) -> None:
+        # Cancelling a receive is also how the Redis layer is told to unsubscribe the channel.
+        receiving = self._receiving or asyncio.create_task(channel_layer().receive(self._channel))
+        await asyncio.sleep(0)
+        receiving.cancel()
+        with suppress(asyncio.CancelledError):
+            await receiving
+
+
+@asynccontextmanager
+async def listening(*groups: str) -> AsyncIterator[Listener]:
+    layer = channel_layer()
+    channel = await layer.new_channel()
+    for group in groups:
+        await layer.group_add(group, channel)
+    listener = Listener(channel)
+    try:
+        yield listener
+    finally:
+        await listener.close()
+        for group in groups:
+            await layer.group_discard(group, channel)

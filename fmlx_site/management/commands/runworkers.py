@@ -1,0 +1,13 @@
+import asyncio
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from fmlx_site.serving import run_node
+
+
+class Command(BaseCommand):
+    help = "Run this machine's node alone, without the site."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asyncio.run(run_node())

@@ -1,0 +1,69 @@
+"""Site and node in one process and one event loop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from fmlx_site.node import running_node
+
+GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
+
+
+class Server(uvicorn.Server):
+    """Uvicorn embedded: signals are ours, and it says when it listens."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                "fmlx_site.asgi:application",
+                host=host,
+                port=port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                ws="websockets-sansio",
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(f"fmlx is ready at http://{self.config.host}:{self.config.port}", flush=True)  # noqa: T201
+
+
+async def serve(host: str, port: int, *, with_node: bool = True) -> None:
+    """Until SIGINT or SIGTERM; then open streams get a moment, workers are stopped, jobs go back in line."""
+    stop = stop_signal()
+    server = Server(host, port)
+    async with running_node() if with_node else contextlib.nullcontext():
+        serving = asyncio.create_task(server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        stopping.cancel()
+        await serving
+
+
+async def run_node() -> None:
+    """A node alone, until SIGINT or SIGTERM."""
+    stop = stop_signal()
+    async with running_node() as node:
+        print(f"fmlx node {node.row.name} is ready", flush=True)  # noqa: T201
+        await stop.wait()
+
+
+def stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,22 @@
+"""Websockets: where each goes, and from which pages they may be opened."""
+
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.urls import path
+
+from videos.consumers import VideoConsumer, VideoListConsumer
+
+route: Any = path  # typed for views, and consumers are applications
+sockets: Any = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(
+        URLRouter(
+            [
+                route("ws/videos/", VideoListConsumer.as_asgi()),
+                route("ws/videos/<str:video_id>/", VideoConsumer.as_asgi()),
+            ]
+        )
+    )
+)

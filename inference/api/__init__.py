@@ -1,0 +1,18 @@
+"""The HTTP API under /v1: OpenAI's shapes. Routers of the other apps are mounted in `fmlx_site/urls.py`."""
+
+from ninja import NinjaAPI, Swagger
+
+from inference.api.auth import BearerKey, HeaderKey
+from inference.api.errors import register_exception_handlers
+from inference.api.routers import models
+
+api = NinjaAPI(
+    title="fmlx",
+    version="1",
+    description="Private inference on promised memory. Errors are OpenAI's object: `message, type, param, code`.",
+    auth=[BearerKey(), HeaderKey()],
+    docs=Swagger(settings={"persistAuthorization": True}),
+    urls_namespace="v1",
+)
+register_exception_handlers(api)
+api.add_router("models", models.router)

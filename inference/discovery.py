@@ -1,0 +1,115 @@
+"""Finding models in folders: flat, org/model, hub cache, or a folder that is itself a model. Nothing is loaded."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes
+from inference.models import ModelFolder
+
+MARKERS = ("model_index.json", "config.json")
+HUB_PREFIX = "models--"
+OWN_SETTINGS = "fmlx.json"
+Type = ModelFolder.Type
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A folder that looks like a model. `skipped_because` is a sentence when it is not served."""
+
+    name: str
+    path: Path
+    type: str = Type.UNSERVED
+    pipeline: str = ""
+    size_bytes: int = 0
+    resident_bytes: int = 0
+    defaults: dict[str, Any] = field(default_factory=dict)
+    skipped_because: str = ""
+
+
+def scan(folders: Iterable[Path]) -> list[Found]:
+    """Everything that looks like a model under the given folders, served or not, each name served once."""
+    found: list[Found] = []
+    names: set[str] = set()
+    for name, path in (pair for folder in folders for pair in _roots(folder)):
+        model = _look(name, path)
+        if model.type and name in names:
+            model = Found(name, path, skipped_because=f"Another folder is served as {name} already.")
+        names |= {name} if model.type else set()
+        found.append(model)
+    return found
+
+
+def _roots(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name, root) of each candidate. A root is never descended into, so components do not count."""
+    if _is_root(folder):
+        yield folder.name, folder
+        return
+    for child in _children(folder):
+        if child.name.startswith(HUB_PREFIX):
+            yield from _hub_snapshot(child)
+        elif _is_root(child):
+            yield child.name, child
+        else:
+            yield from _organisation(child)
+
+
+def _organisation(folder: Path) -> Iterator[tuple[str, Path]]:
+    inside = [child for child in _children(folder) if _is_root(child)]
+    yield from ((f"{folder.name}/{child.name}", child) for child in inside)
+    if not inside and any(folder.glob("*.safetensors*")):
+        yield folder.name, folder
+
+
+def _hub_snapshot(folder: Path) -> Iterator[tuple[str, Path]]:
+    """`models--Org--Name/refs/main` holds the commit whose files are in `snapshots/<commit>`."""
+    name = folder.name.removeprefix(HUB_PREFIX).replace("--", "/")
+    reference = folder / "refs" / "main"
+    if reference.is_file():
+        yield name, folder / "snapshots" / reference.read_text().strip()
+    else:
+        yield name, folder
+
+
+def _children(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def _is_root(folder: Path) -> bool:
+    return any((folder / marker).is_file() for marker in MARKERS)
+
+
+def _look(name: str, path: Path) -> Found:
+    try:
+        if (path / "model_index.json").is_file():
+            return _video(name, path)
+        return _chat(name, path)
+    except (Unusable, OSError) as reason:
+        return Found(name, path, skipped_because=str(reason))
+
+
+def _video(name: str, path: Path) -> Found:
+    return Found(
+        name=name,
+        path=path,
+        type=Type.VIDEO,
+        pipeline=pipeline_of(path),
+        size_bytes=sum(file.stat().st_size for file in path.rglob("*.safetensors")),
+        resident_bytes=resident_bytes(path),
+        defaults=read_json(path / OWN_SETTINGS).get("defaults", {}) if (path / OWN_SETTINGS).is_file() else {},
+    )
+
+
+def _chat(name: str, path: Path) -> Found:
+    config = read_json(path / "config.json")
+    if "_class_name" in config:
+        raise Unusable(f"This is a component of a diffusers pipeline ({config['_class_name']}), not a model.")
+    architectures = config.get("architectures") or []
+    if not any("CausalLM" in str(architecture) for architecture in architectures):
+        raise Unusable(f"config.json names no architecture that is served (it names {architectures or 'none'}).")
+    check_weights(path)
+    size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    return Found(name, path, type=Type.CHAT, size_bytes=size, resident_bytes=size)

@@ -1,0 +1,69 @@
+import hashlib
+import secrets
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+KEY_PREFIX = "fmlx-"
+SHOWN_CHARACTERS = len(KEY_PREFIX) + 6
+
+
+class ApiKey(models.Model):
+    """A client's credential. Only its SHA-256 is kept: 32 random bytes need no slow hash."""
+
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    prefix = models.CharField(max_length=16, help_text=_("The first characters, to recognise the key by."))
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @classmethod
+    def make(cls, name: str, owner: models.Model, secret: str = "") -> tuple[Self, str]:
+        """A saved key and its secret, which is not kept anywhere."""
+        secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
+        key = cls.objects.create(name=name, owner=owner, prefix=secret[:SHOWN_CHARACTERS], digest=digest(secret))
+        return key, secret
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ModelFolder(models.Model):
+    """A folder of weights that a node found, and what it is; or why it is not served."""
+
+    class Type(models.TextChoices):
+        VIDEO = "video", _("video")
+        CHAT = "chat", _("chat")
+        UNSERVED = "", _("not served")
+
+    node = models.ForeignKey("memory.Node", on_delete=models.CASCADE, related_name="model_folders")
+    name = models.CharField(max_length=255, help_text=_("The id clients use."))
+    path = models.CharField(max_length=4096)
+    type = models.CharField(max_length=16, choices=Type, blank=True)
+    pipeline = models.CharField(max_length=64, blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    resident_bytes = models.BigIntegerField(default=0, help_text=_("The most weights in memory at one time."))
+    defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
+    skipped_because = models.TextField(blank=True)
+    found_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("model folder")
+        verbose_name_plural = _("model folders")
+        constraints = (models.UniqueConstraint(fields=("node", "path"), name="folder_once_per_node"),)
+        indexes = (models.Index(fields=("name", "type")),)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,137 @@
+import json
+import struct
+
+import pytest
+
+from inference.discovery import scan
+
+
+def weights(path, *, cut=0):
+    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    data = struct.pack("<Q", len(header)) + header + bytes(16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data[: len(data) - cut])
+
+
+def diffusers(root, cls="WanPipeline", experts=2):
+    parts = {"transformer": ["diffusers", "T"], "text_encoder": ["t", "U"], "tokenizer": ["t", "T"], "vae": ["d", "V"]}
+    parts["transformer_2"] = ["diffusers", "T"] if experts == 2 else [None, None]
+    root.mkdir(parents=True)
+    (root / "model_index.json").write_text(json.dumps({"_class_name": cls, **parts}))
+    for name, part in parts.items():
+        if part[0] and name != "tokenizer":
+            weights(root / name / "model.safetensors")
+            (root / name / "config.json").write_text(json.dumps({"_class_name": "Part"}))
+    (root / "tokenizer").mkdir()
+    return root
+
+
+def chat(root, **config):
+    root.mkdir(parents=True)
+    (root / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **config}))
+    weights(root / "model.safetensors")
+    return root
+
+
+def only(folder):
+    [found] = scan([folder])
+    return found
+
+
+def test_a_video_model_is_one_model_and_its_parts_are_none(tmp_path):
+    root = diffusers(tmp_path / "wan")
+    found = only(tmp_path)
+    assert (found.name, found.type, found.pipeline, found.path) == ("wan", "video", "wan2.2-t2v-a14b", root)
+    assert found.size_bytes == 4 * found.resident_bytes > 0
+
+
+def test_one_transformer_is_the_5b_model(tmp_path):
+    diffusers(tmp_path / "wan", experts=1)
+    assert only(tmp_path).pipeline == "wan2.2-ti2v-5b"
+
+
+def test_folders_of_organisations_and_a_folder_that_is_a_model(tmp_path):
+    diffusers(tmp_path / "org" / "wan")
+    root = chat(tmp_path / "org" / "llama")
+    assert {found.name for found in scan([tmp_path])} == {"org/wan", "org/llama"}
+    assert only(root).name == "llama"
+
+
+def test_the_hub_cache_is_followed_to_its_snapshot(tmp_path):
+    repo = tmp_path / "models--org--name"
+    chat(repo / "snapshots" / "abc")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc")
+    assert (only(tmp_path).name, only(tmp_path).type) == ("org/name", "chat")
+
+
+def test_own_defaults_are_read(tmp_path):
+    root = diffusers(tmp_path / "wan")
+    (root / "fmlx.json").write_text(json.dumps({"defaults": {"steps": 4}}))
+    assert only(tmp_path).defaults == {"steps": 4}
+
+
+def test_the_same_name_twice_is_served_once_and_said(tmp_path):
+    diffusers(tmp_path / "a" / "wan")
+    diffusers(tmp_path / "b" / "wan")
+    first, second = scan([tmp_path / "a", tmp_path / "b"])
+    assert first.type == "video"
+    assert (second.type, second.skipped_because) == ("", "Another folder is served as wan already.")
+
+
+def half_downloaded(root):
+    (root / "transformer" / "x.safetensors.incomplete").touch()
+
+
+def short(root):
+    weights(root / "vae" / "model.safetensors", cut=4)
+
+
+def missing_shard(root):
+    index = {"weight_map": {"w": "model-00002-of-00002.safetensors"}}
+    (root / "transformer_2" / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def missing_part(root):
+    (root / "vae" / "model.safetensors").unlink()
+    (root / "vae" / "config.json").unlink()
+    (root / "vae").rmdir()
+
+
+def classless(root):
+    (root / "model_index.json").write_text("{}")
+
+
+def broken(root):
+    (root / "model_index.json").write_text("{")
+
+
+def another_class(root):
+    (root / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (half_downloaded, "still being downloaded"),
+        (short, "shorter than its header says"),
+        (missing_shard, "model-00002-of-00002.safetensors"),
+        (missing_part, "vae is missing"),
+        (classless, "names no pipeline class"),
+        (broken, "cannot be read"),
+        (another_class, "FluxPipeline pipelines are not served"),
+    ],
+)
+def test_a_folder_that_cannot_be_served_says_why(tmp_path, damage, says):
+    damage(diffusers(tmp_path / "wan"))
+    found = only(tmp_path)
+    assert found.type == ""
+    assert says in found.skipped_because
+
+
+def test_a_component_and_an_unknown_architecture_are_not_models(tmp_path):
+    chat(tmp_path / "part", _class_name="AutoencoderKLWan")
+    chat(tmp_path / "bert", architectures=["BertModel"])
+    reasons = {found.name: found.skipped_because for found in scan([tmp_path])}
+    assert "component" in reasons["part"]
+    assert "BertModel" in reasons["bert"]

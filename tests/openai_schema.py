@@ -1,0 +1,31 @@
+"""Validation against OpenAI's own document, which lies beside the checkout; FMLX_OPENAI_DOCUMENT says where else."""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+BESIDE = Path(__file__).parents[2] / "shared" / "openai" / "openapi.json"
+DOCUMENT = Path(os.environ.get("FMLX_OPENAI_DOCUMENT", BESIDE))
+
+# OpenAI lists the sizes and lengths its own models make; a local model makes others.
+WIDENED = {"VideoSize": {"type": "string"}, "VideoSeconds": {"type": "string"}}
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    document = json.loads(DOCUMENT.read_text())
+    document["components"]["schemas"].update(WIDENED)
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
+
+
+def check(name: str, value: Any) -> None:
+    """Fails with every place where `value` is not what OpenAI's schema `name` says."""
+    if not DOCUMENT.is_file():
+        pytest.skip(f"OpenAI's document is not at {DOCUMENT}")
+    errors = [f"{error.json_path}: {error.message}" for error in _validator(name).iter_errors(value)]
+    assert not errors, errors

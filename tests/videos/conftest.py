@@ -1,0 +1,39 @@
+import pytest
+from django.contrib.auth.models import User
+
+from inference.models import ApiKey, ModelFolder
+from memory.models import Node
+from videos.models import VideoJob
+
+
+@pytest.fixture
+def node(db):
+    return Node.objects.create(name="here", boot_id="1", pid=1, ceiling_bytes=2**34, largest_bytes=2**34)
+
+
+@pytest.fixture
+def model(node, tmp_path):
+    return ModelFolder.objects.create(
+        node=node, name="demo-video", path=str(tmp_path), type="video", pipeline="wan2.2-t2v-a14b", resident_bytes=2**20
+    )
+
+
+@pytest.fixture
+def operator(db):
+    return User.objects.create_superuser("admin", password="a long password")
+
+
+@pytest.fixture
+def key(operator):
+    made, secret = ApiKey.make("test", operator)
+    made.secret = secret
+    return made
+
+
+@pytest.fixture
+def make_job(model):
+    def make(**fields):
+        shape = {"width": 64, "height": 64, "frames": 17, "fps": 8, "steps": 4, "seed": 1}
+        return VideoJob.objects.create(**{"model": model.name, "prompt": "a red ball", **shape, **fields})
+
+    return make

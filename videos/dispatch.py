@@ -1,0 +1,136 @@
+"""Giving queued jobs to this node's workers, as memory allows."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db.models import F
+from django.utils import timezone
+
+from fmlx_site.live import listening
+from inference.models import ModelFolder
+from memory import LocalNode, NeverFits, NoRoom
+from memory.models import Lease
+from videos import jobs, live, settle, storage
+from videos.errors import FenceLost
+from videos.generation import Generation
+from videos.models import VideoJob
+from videos.predictor import predict
+
+log = structlog.get_logger(__name__)
+TICK_SECONDS = 0.5  # a deleted job's worker is told within this, if the wake-up was lost
+LOOK_AHEAD = 50
+NODE_SILENT_SECONDS = 30.0  # thirty missed heartbeats
+
+
+class Dispatcher:
+    def __init__(self, node: LocalNode) -> None:
+        self._node = node
+        self._running: dict[asyncio.Task[None], Generation] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; then stop the workers and put their jobs back in line."""
+        await self._recover()
+        try:
+            async with listening(live.NODES) as wakes:
+                while True:
+                    await self._turn()
+                    await wakes.next(TICK_SECONDS)
+        finally:
+            await self._stop_all()
+
+    async def _turn(self) -> None:
+        try:
+            await sync_to_async(close_old_connections)()
+            await self._collect()
+            await self._let_go_of_moved_jobs()
+            await self._take_over_from_the_dead()
+            while len(self._running) < settings.FMLX.video_workers and (taken := await self._take()):
+                self._start(*taken)
+        except (DatabaseError, InterfaceError):
+            log.exception("The queue could not be read; trying again.")
+
+    async def _take(self) -> tuple[VideoJob, Lease, ModelFolder] | None:
+        taken, changed = await sync_to_async(self._choose)()
+        for job in changed:
+            await live.job_changed(job)
+        if taken:
+            await live.job_changed(taken[0])
+        return taken
+
+    def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
+        """The first job in line that fits. One that does not may be overtaken, but only so often."""
+        passed_over: list[VideoJob] = []
+        changed: list[VideoJob] = []
+        for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
+            folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
+            try:
+                lease = self._node.ledger.reserve("generator", job.pk, predict(folder, job.width, job.height))
+            except NoRoom as refusal:
+                changed += jobs.say_why(job, refusal.message)
+                if job.overtaken >= settings.FMLX.video_overtakes:
+                    break
+                passed_over.append(job)
+                continue
+            except NeverFits as refusal:
+                changed.append(jobs.fail(job.pk, job.fence, refusal.code or "", refusal.message))
+                continue
+            if claimed := jobs.claim(job, self._node.row.pk):
+                overtaken = VideoJob.objects.filter(pk__in=[late.pk for late in passed_over])
+                overtaken.update(overtaken=F("overtaken") + 1)
+                return (claimed, lease, folder), changed
+            self._node.ledger.release(lease)
+        return None, changed
+
+    def _start(self, job: VideoJob, lease: Lease, folder: ModelFolder) -> None:
+        generation = Generation(self._node, job, lease, folder)
+        self._running[asyncio.create_task(_see_through(generation), name=job.pk)] = generation
+
+    async def _collect(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            generation = self._running.pop(task)
+            if error := task.exception():
+                log.error("An attempt broke in the node itself.", job=generation.job.pk, exc_info=error)
+                await self._hand_back(generation.job, "node_error", "The node failed while it looked after the job.")
+
+    async def _let_go_of_moved_jobs(self) -> None:
+        if not self._running:
+            return
+        held = {job.pk: job.fence async for job in jobs.held_by(self._node.row.pk)}
+        for generation in self._running.values():
+            if held.get(generation.job.pk) != generation.fence:
+                generation.stop("changed_hands")
+
+    async def _recover(self) -> None:
+        """This node is starting, so nothing of it runs: what it held goes back in line."""
+        for job in [job async for job in jobs.held_by(self._node.row.pk)]:
+            await self._hand_back(job, "server_restarted", "The server was restarted while the job ran.")
+        removed = await sync_to_async(storage.sweep)(self._node.row.name)
+        log.info("Queue recovered.", folders_removed=removed)
+
+    async def _take_over_from_the_dead(self) -> None:
+        silent_since = timezone.now() - timedelta(seconds=NODE_SILENT_SECONDS)
+        for job in [job async for job in jobs.held_by_the_dead(silent_since)]:
+            await self._hand_back(job, "node_lost", "The node that ran the job has not been heard of.")
+
+    async def _hand_back(self, job: VideoJob, code: str, message: str) -> None:
+        try:
+            moved = await sync_to_async(settle.try_again_or_fail)(job, code, message, gave_way=False, transient=True)
+        except FenceLost:
+            return  # it ended, or another node took it over, at the same moment
+        await live.job_changed(moved)
+
+    async def _stop_all(self) -> None:
+        for generation in self._running.values():
+            generation.stop("server_stopping")
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+async def _see_through(generation: Generation) -> None:
+    try:
+        await generation.run()
+    finally:
+        await live.wake_nodes()  # the place is free

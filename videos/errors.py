@@ -1,0 +1,38 @@
+"""What the video part refuses, each with its place on the wire."""
+
+from fmlx_site.errors import Conflict, FmlxError, InvalidRequest, NotFound
+
+
+class VideoNotFound(NotFound):
+    code = "video_not_found"
+
+    def __init__(self, video_id: str) -> None:
+        super().__init__(f"No video with the id {video_id!r} belongs to this key.", param="video_id")
+
+
+class NotReady(Conflict):
+    code = "video_not_ready"
+
+
+class ArtifactExpired(NotFound):
+    code = "artifact_expired"
+
+
+class IdempotencyConflict(Conflict):
+    code = "idempotency_key_reused"
+
+
+class AlreadyFinished(Conflict):
+    code = "video_already_finished"
+
+
+class TooLargeForMemory(FmlxError):
+    status, type, code = 413, "invalid_request_error", "too_large_for_memory"
+
+
+class WrongModelType(InvalidRequest):
+    code = "wrong_model_type"
+
+
+class FenceLost(Exception):
+    """The job was given to somebody else, cancelled or deleted: whoever held it must let go."""

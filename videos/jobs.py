@@ -1,0 +1,217 @@
+"""The rows that are the queue: how a job is accepted, changes hands, reports and ends.
+
+Plain functions on the database; `videos/live.py` tells the listeners. Every write to a job that was
+handed out carries its fence, so a zombie cannot touch a job that was given away.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from fmlx_site.errors import TooMany
+from inference.models import ModelFolder
+from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
+from videos.models import JobEvent, VideoJob
+
+Status = VideoJob.Status
+SOURCES: dict[str, tuple[str, ...]] = {
+    Status.IN_PROGRESS: (Status.QUEUED,),
+    Status.COMPLETED: (Status.IN_PROGRESS,),
+    Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
+    Status.QUEUED: (Status.IN_PROGRESS,),
+}
+NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    job: VideoJob
+    new: bool
+
+
+def submit(job: VideoJob, max_queued: int) -> Accepted:
+    """Save a new job, or find the one an earlier POST with the same idempotency key made.
+
+    Raises:
+        TooMany: the queue is full.
+        IdempotencyConflict: the key was used for another request.
+    """
+    if first := _earlier(job):
+        return Accepted(first, new=False)
+    if VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count() >= max_queued:
+        raise TooMany(f"{max_queued} videos are waiting already, which is this server's limit.", retry_after=60)
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+            JobEvent.objects.create(job=job, what="accepted")
+    except IntegrityError:  # the same key, posted twice at the same moment
+        if first := _earlier(job):
+            return Accepted(first, new=False)
+        raise
+    return Accepted(job, new=True)
+
+
+def _earlier(job: VideoJob) -> VideoJob | None:
+    if not job.idempotency_key:
+        return None
+    first = VideoJob.objects.filter(key=job.key_id, idempotency_key=job.idempotency_key).first()
+    if first and first.request_digest != job.request_digest:
+        raise IdempotencyConflict(
+            f"The Idempotency-Key {job.idempotency_key!r} was used for another request, which made {first.id}.",
+            param="Idempotency-Key",
+        )
+    return first
+
+
+def transition(job_id: str, fence: int, to: str, *, what: str, message: str = "", **fields: Any) -> VideoJob:
+    """The one place where a job changes hands or ends: checks the fence and the transition, writes the history.
+
+    Raises:
+        FenceLost: the job is not in a state that leads to `to`, or not under this fence.
+    """
+    with transaction.atomic():
+        held = VideoJob.objects.filter(pk=job_id, fence=fence, status__in=SOURCES[to])
+        changed = held.update(status=to, fence=fence + 1, event_number=F("event_number") + 1, **fields)
+        if not changed:
+            raise FenceLost(job_id)
+        JobEvent.objects.create(job_id=job_id, what=what, message=message)
+        return VideoJob.objects.get(pk=job_id)
+
+
+def report(job_id: str, fence: int, **fields: Any) -> VideoJob:
+    """Write progress of a job that is in hand. Raises FenceLost when it is not any more."""
+    with transaction.atomic():
+        held = VideoJob.objects.filter(pk=job_id, fence=fence, status=Status.IN_PROGRESS)
+        if not held.update(event_number=F("event_number") + 1, **fields):
+            raise FenceLost(job_id)
+        return VideoJob.objects.get(pk=job_id)
+
+
+def claim(job: VideoJob, node_id: int) -> VideoJob | None:
+    """Take a queued job for a node; None if somebody else was faster."""
+    with transaction.atomic():
+        # On PostgreSQL a row another node is claiming is passed over; SQLite has one writer at a time.
+        if not VideoJob.objects.select_for_update(skip_locked=True).filter(pk=job.pk).values_list("pk").first():
+            return None
+        now = timezone.now()
+        try:
+            return transition(
+                job.pk,
+                job.fence,
+                Status.IN_PROGRESS,
+                what="started",
+                message=f"Attempt {job.attempt_count + 1}.",
+                node_id=node_id,
+                attempt_count=job.attempt_count + 1,
+                started_at=job.started_at or now,
+                phase="loading",
+                progress=0,
+                waiting_reason="",
+            )
+        except FenceLost:
+            return None
+
+
+def candidates(node_id: int, limit: int) -> QuerySet[VideoJob]:
+    """Queued jobs a node could run now, first in line first."""
+    names = Q(model__in=_models_of(node_id))
+    due = VideoJob.objects.filter(names, status=Status.QUEUED, not_before__lte=timezone.now())
+    return due.order_by("-priority", "created_at", "id")[:limit]
+
+
+def _models_of(node_id: int) -> list[str]:
+    return list(ModelFolder.objects.filter(node_id=node_id, type=ModelFolder.Type.VIDEO).values_list("name", flat=True))
+
+
+def explain_missing_models() -> list[VideoJob]:
+    """Jobs whose model no node has any more wait with the reason on their row. Returns those it was new for."""
+    served = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).values("name")
+    reason = "No running node has this model; it starts when the model's folder is back."
+    orphans = VideoJob.objects.filter(status=Status.QUEUED).exclude(model__in=served).exclude(waiting_reason=reason)
+    return [job for orphan in orphans[:100] for job in say_why(orphan, reason)]
+
+
+def say_why(job: VideoJob, reason: str) -> list[VideoJob]:
+    """Keep on the row why a queued job waits; returns the job if that changed it."""
+    if job.waiting_reason == reason:
+        return []
+    VideoJob.objects.filter(pk=job.pk, fence=job.fence).update(
+        waiting_reason=reason, event_number=F("event_number") + 1
+    )
+    return list(VideoJob.objects.filter(pk=job.pk))
+
+
+def held_by(node_id: int) -> QuerySet[VideoJob]:
+    return VideoJob.objects.filter(status=Status.IN_PROGRESS, node_id=node_id)
+
+
+def held_by_the_dead(silent_since: datetime) -> QuerySet[VideoJob]:
+    """Jobs in the hands of nodes that have not been heard of, or that are gone from the database."""
+    silent = Q(node__isnull=True) | Q(node__heartbeat_at__lt=silent_since)
+    return VideoJob.objects.filter(silent, status=Status.IN_PROGRESS)
+
+
+def finish(job_id: str, fence: int, *, expires_at: datetime, **fields: Any) -> VideoJob:
+    now = timezone.now()
+    return transition(
+        job_id,
+        fence,
+        Status.COMPLETED,
+        what="completed",
+        completed_at=now,
+        expires_at=expires_at,
+        progress=100,
+        phase="completed",
+        eta_seconds=None,
+        **fields,
+    )
+
+
+def fail(job_id: str, fence: int, code: str, message: str) -> VideoJob:
+    return transition(
+        job_id,
+        fence,
+        Status.FAILED,
+        what=code,
+        message=message,
+        error_code=code,
+        error_message=message,
+        completed_at=timezone.now(),
+        waiting_reason="",
+        **{**NOT_RUNNING, "phase": "failed"},
+    )
+
+
+def retry(job_id: str, fence: int, what: str, message: str, *, after: float) -> VideoJob:
+    """Put a job whose attempt was lost back in line; `after` seconds of back-off."""
+    not_before = timezone.now() + timedelta(seconds=after)
+    return transition(
+        job_id, fence, Status.QUEUED, what=what, message=message, node=None, not_before=not_before, **NOT_RUNNING
+    )
+
+
+def cancel(job: VideoJob) -> VideoJob:
+    """End a job that has not ended. Its node sees the fence move and stops the worker.
+
+    Raises:
+        AlreadyFinished: it completed or failed before.
+    """
+    while not job.finished:
+        try:
+            return fail(job.pk, job.fence, "cancelled", "The job was cancelled.")
+        except FenceLost:
+            job.refresh_from_db()  # it moved under us: look again
+    raise AlreadyFinished(f"{job.pk} is {job.status} already; delete it instead.", param="video_id")
+
+
+def queue_position(job: VideoJob) -> int | None:
+    """1 for the job that is next in line; None when it does not wait."""
+    if job.status != Status.QUEUED:
+        return None
+    earlier = Q(created_at__lt=job.created_at) | Q(created_at=job.created_at, id__lt=job.id)
+    ahead = Q(priority__gt=job.priority) | (Q(priority=job.priority) & earlier)
+    return VideoJob.objects.filter(ahead, status=Status.QUEUED).count() + 1

@@ -1,0 +1,76 @@
+"""Every private name of mlx-gen that this runtime uses, in one place.
+
+They belong to mlx-gen 0.38.0, hence the exact pin; the tiny checkpoints of the test suite run all of them.
+"""
+# ruff: noqa: SLF001
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mflux.models.common.weights.loading.loaded_weights import LoadedWeights, MetaData
+from mflux.models.common.weights.loading.weight_applier import WeightApplier
+from mflux.models.common.weights.loading.weight_loader import WeightLoader
+from mflux.models.wan import Wan2_2_TI2V
+from mflux.models.wan.model.wan_transformer import WanTransformer
+from mflux.models.wan.model.wan_vae import Wan2_2_VAE
+from mflux.models.wan.wan_initializer import WanInitializer
+from mflux.models.wan.weights import WanWeightDefinition
+from PIL.Image import Image
+
+
+def components(config: Any) -> list[Any]:
+    """The ComponentDefinitions of a Wan ModelConfig: transformer, transformer_2 where there is one, vae."""
+    return list(WanWeightDefinition.for_config(config).get_components())
+
+
+def module(name: str, config: Any, vae_class: type = Wan2_2_VAE) -> Any:
+    """A component's module with the sizes of `config`, its weights still random (and not computed)."""
+    if name == "vae":
+        return vae_class(**WanInitializer._vae_kwargs(config))
+    return WanTransformer(**WanInitializer._transformer_kwargs(config))
+
+
+def prepare(model: Any, config: Any, root: Path) -> None:
+    """Set what `Wan2_2_TI2V.__init__` sets, but for the components and the tokenizer."""
+    WanInitializer._init_config(model, config, root, WanWeightDefinition.for_config(config))
+    model.quantize_arg = model.bits = None
+    model.transformer = model.transformer_2 = None
+    model.lora_paths, model.lora_scales, model.lora_target_roles = [], [], []
+    model._high_noise_reload_count = 0
+    model._last_prompt_truncation = None
+
+
+def read_weights(root: Path, component: Any) -> LoadedWeights:
+    """A component's weights under mlx-gen's names, lazy.
+
+    Raises:
+        ValueError: they are quantised in a way this version does not read.
+    """
+    weights, level, version = WeightLoader._load_component(root, component)
+    WanInitializer._normalize_runtime_sensitive_q8_paths(
+        component_name=component.name, component_weights=weights, q_level=level
+    )
+    WanInitializer._validate_component_quantization_layout(component.name, weights, level)
+    return LoadedWeights(components={component.name: weights}, meta_data=MetaData(level, version))
+
+
+def apply_weights(weights: LoadedWeights, into: Any, component: Any) -> None:
+    WeightApplier.apply_and_quantize_single(
+        weights=weights,
+        model=into,
+        component=component,
+        quantize_arg=None,
+        quantization_predicate=WanWeightDefinition.quantization_predicate,
+    )
+
+
+def clean_prompt(text: str) -> str:
+    """Wan's own cleaning: ftfy, HTML entities, white space."""
+    return str(Wan2_2_TI2V._prompt_clean(text))
+
+
+def frame_batches(video: Any) -> Iterable[list[Image]]:
+    """Decode a GeneratedVideo a few frames at a time, which its public `frames` would hold all at once."""
+    batches: Iterable[list[Image]] = video._frame_batches_factory()
+    return batches

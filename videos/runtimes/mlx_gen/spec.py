@@ -1,0 +1,44 @@
+"""What one generation was asked to be: the `spec` of the node's `start` message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from memory.protocol import WorkerFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Sizes in pixels, `fps` in frames per second, `lease_bytes` in bytes; None means the model's default."""
+
+    model_dir: Path
+    prompt: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    steps: int
+    seed: int
+    output_dir: Path
+    lease_bytes: int
+    negative_prompt: str | None = None
+    guidance_scale: float | None = None
+    guidance_scale_2: float | None = None
+    flow_shift: float | None = None
+    low_ram: bool = True
+    verify: bool = True
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> "Spec":
+        """Read a spec; fields this version does not know are ignored.
+
+        Raises:
+            WorkerFailed: a field is missing.
+        """
+        known = {field.name: message[field.name] for field in fields(cls) if field.name in message}
+        known |= {name: Path(known[name]) for name in ("model_dir", "output_dir") if name in known}
+        try:
+            return cls(**known)
+        except TypeError as error:
+            raise WorkerFailed("worker_error", f"The node sent an incomplete spec: {error}.") from error

@@ -1,0 +1,100 @@
+"""Writing down how an attempt ended: keep the files and complete the job, try it again, or fail it."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from memory import Exit
+from videos import jobs, storage
+from videos.errors import FenceLost
+from videos.models import Artifact, Attempt, VideoJob
+from videos.outcome import Outcome
+
+
+def settle(
+    job: VideoJob, attempt: Attempt, work: Path, outcome: Outcome, exit_: Exit | None, *, gave_way: bool
+) -> VideoJob:
+    """Returns the job as it is now. Raises FenceLost when it was not this attempt's any more.
+
+    `gave_way`: the server was stopped in good order, which costs the job none of its attempts.
+    """
+    _write_down(attempt, outcome, exit_)
+    if outcome.completed:
+        return _complete(job, attempt, work, outcome.manifest, exit_)
+    return try_again_or_fail(job, outcome.code, outcome.message, gave_way=gave_way, transient=outcome.transient)
+
+
+def _write_down(attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
+    now = timezone.now()
+    Attempt.objects.filter(pk=attempt.pk).update(
+        ended_at=now,
+        wall_seconds=(now - attempt.started_at).total_seconds(),
+        outcome=outcome.code,
+        message=outcome.message,
+        detail=outcome.detail,
+        manifest=outcome.manifest,
+        exit_status=(-exit_.signal if exit_.signal else exit_.status) if exit_ else None,
+        peak_bytes=exit_.peak_bytes if exit_ else None,
+    )
+
+
+def _complete(job: VideoJob, attempt: Attempt, work: Path, manifest: dict[str, Any], exit_: Exit | None) -> VideoJob:
+    kept = storage.keep(job, work, manifest["files"])
+    try:
+        return _finish(job, attempt, kept, manifest, exit_)
+    except FenceLost:
+        storage.unkeep(kept)
+        raise
+
+
+def _finish(
+    job: VideoJob, attempt: Attempt, kept: list[Artifact], manifest: dict[str, Any], exit_: Exit | None
+) -> VideoJob:
+    expires_at = timezone.now() + timedelta(seconds=settings.FMLX.video_keep_seconds)
+    with transaction.atomic():
+        finished = jobs.finish(
+            job.pk,
+            job.fence,
+            expires_at=expires_at,
+            pipeline=manifest["pipeline"],
+            guidance_scale=manifest["guidance_scale"],
+            guidance_scale_2=manifest["guidance_scale_2"],
+            flow_shift=manifest["flow_shift"],
+            wall_seconds=(timezone.now() - attempt.started_at).total_seconds(),
+            peak_memory_bytes=max(manifest["peak_memory_bytes"], (exit_ and exit_.peak_bytes) or 0),
+        )
+        Artifact.objects.bulk_create(kept)
+    return finished
+
+
+def try_again_or_fail(job: VideoJob, code: str, message: str, *, gave_way: bool, transient: bool) -> VideoJob:
+    if gave_way:
+        VideoJob.objects.filter(pk=job.pk, fence=job.fence).update(attempt_count=job.attempt_count - 1)
+        return jobs.retry(job.pk, job.fence, code, message, after=0)
+    if not transient:
+        return jobs.fail(job.pk, job.fence, code, message)
+    if job.attempt_count >= settings.FMLX.video_attempts:
+        return jobs.fail(
+            job.pk, job.fence, code, f"{message} It was attempt {job.attempt_count}, the last one allowed."
+        )
+    back_off = settings.FMLX.video_backoff_seconds * 2 ** (job.attempt_count - 1)
+    return jobs.retry(job.pk, job.fence, code, f"{message} It is tried again.", after=back_off)
+
+
+def phase_seconds(job: VideoJob) -> dict[str, float]:
+    """Seconds each phase took the last time this model made a clip of this shape; empty when it never did."""
+    same = VideoJob.objects.filter(
+        status=VideoJob.Status.COMPLETED,
+        model=job.model,
+        width=job.width,
+        height=job.height,
+        frames=job.frames,
+        steps=job.steps,
+    )
+    last = same.order_by("-completed_at").first()
+    attempt = last and last.attempts.filter(outcome="completed").last()
+    return attempt.manifest.get("phase_seconds", {}) if attempt else {}

@@ -1,0 +1,80 @@
+"""From what a client asked for to what will be made: sizes, frames and steps a Wan model can do."""
+
+import math
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from fmlx_site.environment import Environment
+from fmlx_site.errors import InvalidRequest
+from videos.schemas import CreateVideo
+
+# Latent frames cover 4 frames each after the first; a side is patches of 2 latents of 8 (or 16) pixels.
+# mlx-gen 0.38 `Wan2_2_TI2V.generate_video` rounds the same way, silently.
+FRAMES_PER_LATENT = 4
+SIDE_MULTIPLE = {"wan2.2-t2v-a14b": 16, "wan2.2-ti2v-5b": 32}
+
+# The models' own 480p recipes: https://github.com/Wan-Video/Wan2.2, wan/configs.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "wan2.2-t2v-a14b": {"size": "832x480", "frames": 81, "fps": 16, "steps": 40},
+    "wan2.2-ti2v-5b": {"size": "1280x704", "frames": 121, "fps": 24, "steps": 50},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    width: int
+    height: int
+    frames: int
+    fps: int
+    steps: int
+    seed: int
+
+
+def shape_of(request: CreateVideo, pipeline: str, defaults: dict[str, Any], limits: Environment) -> Shape:
+    """The shape that will be made.
+
+    Raises:
+        InvalidRequest: above a limit of this server; names the field and the limit.
+    """
+    merged = {**DEFAULTS[pipeline], **defaults}
+    fps = request.fps or int(merged["fps"])
+    width, height = _sides(request, merged["size"], SIDE_MULTIPLE[pipeline])
+    frames = _frames(request, fps, int(merged["frames"]))
+    shape = Shape(
+        width=width,
+        height=height,
+        frames=frames,
+        fps=fps,
+        steps=request.steps or int(merged["steps"]),
+        seed=request.seed if request.seed is not None else secrets.randbelow(2**31),
+    )
+    _check(request, shape, limits)
+    return shape
+
+
+def _sides(request: CreateVideo, default: str, multiple: int) -> tuple[int, int]:
+    width, height = (int(side) for side in (request.size or default).split("x"))
+    return _up(request.width or width, multiple), _up(request.height or height, multiple)
+
+
+def _up(side: int, multiple: int) -> int:
+    return multiple * max(1, math.ceil(side / multiple))
+
+
+def _frames(request: CreateVideo, fps: int, default: int) -> int:
+    wanted = request.frames or (request.seconds * fps if request.seconds else default)
+    return FRAMES_PER_LATENT * math.ceil(max(0, wanted - 1) / FRAMES_PER_LATENT) + 1
+
+
+def _check(request: CreateVideo, shape: Shape, limits: Environment) -> None:
+    pixels = shape.width * shape.height
+    size_field = "width" if request.width else "height" if request.height else "size"
+    frames_field = "frames" if request.frames else "seconds"
+    for field, value, limit, unit in (
+        (size_field, pixels, limits.video_max_pixels, "pixels a frame"),
+        (frames_field, shape.frames, limits.video_max_frames, "frames"),
+        ("steps", shape.steps, limits.video_max_steps, "steps"),
+    ):
+        if value > limit:
+            raise InvalidRequest(f"{value} {unit} is above this server's limit of {limit} {unit}.", param=field)

@@ -1,0 +1,112 @@
+"""From a request to a queued job: which model, what shape, does it fit, is there disk for it."""
+
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from ninja.errors import ValidationError
+from pydantic import ValidationError as PydanticError
+
+from fmlx_site.errors import DiskFull, InvalidRequest
+from inference.api.body import Body, digest_of
+from inference.api.errors import invalid
+from inference.catalog import find_model, served_models
+from inference.models import ApiKey, ModelFolder
+from memory import gib
+from memory.models import Node
+from videos import jobs, live, storage
+from videos.errors import TooLargeForMemory, WrongModelType
+from videos.models import VideoJob
+from videos.predictor import largest_size, predict
+from videos.schemas import CreateVideo
+from videos.shape import shape_of
+
+# What OpenAI's API has and this server has not yet: refused by name, never ignored.
+NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
+
+
+def parse(body: Body) -> CreateVideo:
+    """Raises InvalidRequest naming the first field that is wrong."""
+    for name, why in NOT_YET.items():
+        if name in body:
+            raise InvalidRequest(why, param=name)
+    try:
+        return CreateVideo.model_validate(body)
+    except PydanticError as error:
+        raise invalid(ValidationError([_readable(problem) for problem in error.errors(include_url=False)])) from None
+
+
+def _readable(problem: Any) -> Any:
+    if problem["type"] == "extra_forbidden":
+        return {**problem, "msg": "is not a parameter of this endpoint"}
+    return problem
+
+
+async def submit(
+    request: CreateVideo,
+    body: Body,
+    *,
+    key: ApiKey | None = None,
+    user_id: int | None = None,
+    idempotency_key: str = "",
+) -> VideoJob:
+    """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
+    folder = await _video_model(request.model)
+    shape = shape_of(request, folder.pipeline, folder.defaults, settings.FMLX)
+    await _check_memory(folder, shape.width, shape.height)
+    if (free := storage.disk_is_low()) is not None:
+        raise DiskFull(
+            f"Only {gib(free)} of disk is free and this server keeps {gib(settings.FMLX.disk_floor_bytes)};"
+            " delete videos or free some space."
+        )
+    job = VideoJob(
+        key=key,
+        user_id=user_id,
+        idempotency_key=idempotency_key,
+        request_digest=digest_of(body),
+        model=folder.name,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        width=shape.width,
+        height=shape.height,
+        frames=shape.frames,
+        fps=shape.fps,
+        steps=shape.steps,
+        seed=shape.seed,
+        guidance_scale=request.guidance_scale,
+        guidance_scale_2=request.guidance_scale_2,
+        flow_shift=request.flow_shift,
+        pipeline=folder.pipeline,
+    )
+    accepted = await sync_to_async(jobs.submit)(job, settings.FMLX.video_max_queued)
+    if accepted.new:
+        await live.job_changed(accepted.job)
+        await live.wake_nodes()
+    return accepted.job
+
+
+async def _video_model(name: str | None) -> ModelFolder:
+    if name is None:
+        folder = await served_models().filter(type=ModelFolder.Type.VIDEO).afirst()
+        if folder is None:
+            raise InvalidRequest("No video model was found on this server; add one to its model folder.", param="model")
+        return folder
+    folder = await find_model(name)
+    if folder.type != ModelFolder.Type.VIDEO:
+        raise WrongModelType(f"{name!r} is a {folder.type} model, and this makes videos.", param="model")
+    return folder
+
+
+async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
+    """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
+    wanted = predict(folder, width, height)
+    nodes = Node.objects.filter(model_folders__name=folder.name)
+    most = max([node.largest_bytes async for node in nodes], default=0)
+    if not most or wanted <= most:
+        return
+    fits = largest_size(folder, width, height, most)
+    hint = f"{fits[0]}x{fits[1]} would fit." if fits else "No size of this model would fit."
+    raise TooLargeForMemory(
+        f"A {width}x{height} clip needs {gib(wanted)} and {gib(most)} is the most this machine can promise. {hint}",
+        param="size",
+    )
