@@ -48,7 +48,9 @@ def test_every_setting_is_in_the_table_and_none_that_is_gone() -> None:
 
 
 def test_the_defaults_in_the_table_are_the_real_ones() -> None:
-    rows = re.findall(r"^\| `FMLX_([A-Z_]+)` \| `(\d+(?:\.\d+)?)` \|", (DOCS / "configuration.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `FMLX_([A-Z_]+)` \| `(\d+(?:\.\d+)?)` \|", (DOCS / "configuration.md").read_text(), re.MULTILINE
+    )
     assert len(rows) > 10
     for name, shown in rows:
         assert Environment.model_fields[name.lower()].default == float(shown), name
