@@ -43,6 +43,8 @@ class Environment(BaseSettings):
 
     memory_tier: Literal["safe", "balanced", "aggressive", "custom"] = "balanced"
     memory_reserve_bytes: int = Field(8 * GIB, ge=0)
+    memory_tolerance_bytes: int = Field(256 * 1024**2, ge=0)
+    memory_tolerance_share: float = Field(0.05, ge=0, le=1)
 
     body_max_bytes: int = Field(32 * 1024**2, ge=1024)
     disk_floor_bytes: int = Field(2 * GIB, ge=0)
@@ -72,6 +74,10 @@ class Environment(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
 
     @property
     def runtimes(self) -> Path:

@@ -95,6 +95,8 @@ def _database(url: str) -> dict[str, Any]:
             "timeout": 30,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
+        # In memory, SQLite locks whole tables between threads and never waits: tests use a file as the server does.
+        config["TEST"] = {"NAME": FMLX.home / "test.sqlite3"}
     else:
         config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return config

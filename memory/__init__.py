@@ -1,0 +1,40 @@
+"""Memory that is promised before it is used: the ledger, the node that owns a machine, and the workers under lease.
+
+Importable without Django, since a worker imports `memory.protocol` and has none.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memory.errors import LaunchFailed as LaunchFailed
+    from memory.errors import NeverFits as NeverFits
+    from memory.errors import NoRoom as NoRoom
+    from memory.errors import gib as gib
+    from memory.ledger import Ledger as Ledger
+    from memory.ledger import Room as Room
+    from memory.node import LocalNode as LocalNode
+    from memory.watch import Verdict as Verdict
+    from memory.workers import Exit as Exit
+    from memory.workers import Worker as Worker
+    from memory.workers import WorkerSpec as WorkerSpec
+
+PUBLIC = {
+    "LaunchFailed": "memory.errors",
+    "NeverFits": "memory.errors",
+    "NoRoom": "memory.errors",
+    "gib": "memory.errors",
+    "Ledger": "memory.ledger",
+    "Room": "memory.ledger",
+    "LocalNode": "memory.node",
+    "Verdict": "memory.watch",
+    "Exit": "memory.workers",
+    "Worker": "memory.workers",
+    "WorkerSpec": "memory.workers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'memory' has no attribute {name!r}")
+    return getattr(importlib.import_module(PUBLIC[name]), name)

@@ -26,6 +26,21 @@ class NeverFits(FmlxError):
         self.wanted, self.ceiling = wanted, ceiling
 
 
+class LeaseClosed(FmlxError):
+    """A step that the lease's state does not allow."""
+
+    status, type, code = 409, "server_error", "lease_closed"
+
+    def __init__(self, lease: int | None, step: str, state: str) -> None:
+        super().__init__(f"Lease {lease} is {state}, and what is {state} cannot {step}.")
+
+
+class NodeRunning(FmlxError):
+    """The name of the node is in use by a process that runs."""
+
+    code = "node_running"
+
+
 class LaunchFailed(FmlxError):
     """A worker did not start or did not say hello in time."""
 

@@ -13,6 +13,7 @@ class Node(models.Model):
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     ceiling_bytes = models.BigIntegerField(default=0)
+    largest_bytes = models.BigIntegerField(default=0, help_text="The most that one lease could ever be.")
     ceiling_terms = models.JSONField(default=dict)
 
     class Meta:
@@ -36,7 +37,7 @@ class Lease(models.Model):
     bytes = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=State, default=State.RESERVED)
     pid = models.PositiveIntegerField(null=True)
-    pid_started = models.FloatField(null=True, help_text="The process's own start time, since pids are used again.")
+    pid_started = models.FloatField(null=True, help_text="When the process started: pids are used again.")
     created_at = models.DateTimeField(default=timezone.now)
     bound_at = models.DateTimeField(null=True)
 

@@ -5,7 +5,7 @@ Standard library only, so that a worker in any environment can import it. Messag
 
     worker → node   hello {protocol, kind, pid, runtime, versions} · ready · heartbeat ·
                     event {phase, ...} · done {manifest} · failed {code, message, detail} · error {message}
-    node → worker   start {spec} · request · abort · lease {bytes} · stop
+    node → worker   start {spec} · request · abort · lease {bytes} · stop · error {message}
 """
 
 import contextlib
@@ -25,7 +25,8 @@ LOST_NODE_GRACE_SECONDS = 1.0  # a worker is gone within 2 s of losing its node
 MAX_LINE_BYTES = 64 * 1024 * 1024
 EXIT_FAILED = 1
 EXIT_LOST_NODE = 75  # EX_TEMPFAIL
-FROM_NODE = frozenset({"start", "request", "abort", "lease", "stop"})
+FROM_NODE = frozenset({"start", "request", "abort", "lease", "stop", "error"})
+FROM_WORKER = frozenset({"hello", "ready", "heartbeat", "event", "done", "failed", "error"})
 
 Message = dict[str, Any]
 
@@ -52,12 +53,18 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 def decode(line: bytes) -> Message:
     try:
-        message = json.loads(line)
-    except ValueError as error:
+        message = json.loads(line, parse_constant=_refuse_constant)
+        if b"\\ud" in line.lower():  # half a surrogate pair can be neither stored nor shown
+            json.dumps(message, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"Not a JSON line: {line[:80]!r}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError(f"Not an object with a type: {line[:80]!r}")
     return message
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Channel:
@@ -74,6 +81,7 @@ class Channel:
 
     @classmethod
     def inherited(cls, fd: int) -> "Channel":
+        os.set_inheritable(fd, False)  # a child that outlives this worker must not look like it
         return cls(socket.socket(fileno=fd), on_lost=_exit_after_grace)
 
     def open(self, kind: str, runtime: str, versions: Mapping[str, str]) -> None:
@@ -133,6 +141,9 @@ class Channel:
             return
         if message["type"] not in FROM_NODE:
             self.send("error", message=f"Unknown message type {message['type']!r}.")
+            return
+        if message["type"] == "error":  # an answer to something this worker said: kept in its log, never answered
+            sys.stderr.write(f"The node refused a message: {message.get('message')}\n")
             return
         if message["type"] == "lease":
             self.lease_bytes = message["bytes"]

@@ -1,0 +1,119 @@
+"""The single place where memory is promised. Every change goes through `Ledger._change`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet, Sum
+from django.utils import timezone
+
+from memory.ceiling import Ceiling
+from memory.errors import LeaseClosed, NeverFits, NoRoom
+from memory.models import Lease, Node
+
+Step = Literal["bind", "resize", "release"]
+# The states that each step starts from. A lease that was released has no row, and may be released again.
+FROM: Mapping[Step, frozenset[str]] = {
+    "bind": frozenset({Lease.State.RESERVED}),
+    "resize": frozenset({Lease.State.RESERVED, Lease.State.BOUND}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes. `largest` is the most that one lease could ever be on this machine."""
+
+    ceiling: int
+    leased: int
+    largest: int
+
+    @property
+    def free(self) -> int:
+        return max(0, self.ceiling - self.leased)
+
+
+class Ledger:
+    """The leases of one node. Synchronous: use `sync_to_async` from the event loop.
+
+    The sum of leases never passes the ceiling: a change that would is refused, and a ceiling that falls below
+    what is promised already is recorded as that sum, so that nothing more is promised until leases end.
+    """
+
+    def __init__(self, node_id: int) -> None:
+        self.node_id = node_id
+
+    def reserve(self, kind: str, holder: str, size: int) -> Lease:
+        """Promise `size` bytes to a worker that is about to start.
+
+        Raises:
+            NeverFits: larger than this machine could ever promise.
+            NoRoom: it would fit if other leases ended.
+        """
+        return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+
+    def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
+        """The worker runs. Raises LeaseClosed if the lease is not a reserved one any more."""
+        process = {"pid": pid, "pid_started": pid_started, "bound_at": timezone.now()}
+        return self._change(lease, "bind", state=Lease.State.BOUND, **process)
+
+    def resize(self, lease: Lease, size: int) -> Lease:
+        """Raises NeverFits, NoRoom, or LeaseClosed."""
+        return self._change(lease, "resize", bytes=size)
+
+    def release(self, lease: Lease) -> None:
+        """Take the promise back; the worker's processes are gone. Releasing twice is no mistake."""
+        self._change(lease, "release")
+
+    def set_ceiling(self, ceiling: Ceiling) -> None:
+        with transaction.atomic():
+            node = self._locked_node()
+            node.ceiling_bytes = max(ceiling.bytes, self._leased())
+            node.largest_bytes = ceiling.largest
+            node.ceiling_terms = ceiling.terms()
+            node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
+
+    def room(self) -> Room:
+        with transaction.atomic():
+            node = self._locked_node()
+            return Room(ceiling=node.ceiling_bytes, leased=self._leased(), largest=node.largest_bytes)
+
+    def _change(self, lease: Lease, step: Step | None, **fields: Any) -> Lease:
+        """Take one step under the node's lock, and leave the sum of leases at or under the ceiling."""
+        with transaction.atomic():
+            node = self._locked_node()
+            if step == "release":
+                self._leases().filter(pk=lease.pk).delete()
+                return lease
+            kept = self._row(lease, step) if step else lease
+            before = kept.bytes or 0
+            for name, value in fields.items():
+                setattr(kept, name, value)
+            self._check_fits(node, kept.bytes, before)
+            kept.save()
+            return kept
+
+    def _row(self, lease: Lease, step: Step) -> Lease:
+        kept = self._leases().filter(pk=lease.pk).first()
+        if kept is None or kept.state not in FROM[step]:
+            raise LeaseClosed(lease.pk, step, kept.state if kept else "released")
+        return kept
+
+    def _check_fits(self, node: Node, wanted: int, before: int) -> None:
+        if wanted <= 0:
+            raise ValueError(f"A lease has a size in bytes above zero, not {wanted}.")
+        if wanted <= before:
+            return
+        if wanted > node.largest_bytes:
+            raise NeverFits(wanted=wanted, ceiling=node.largest_bytes)
+        if (others := self._leased() - before) + wanted > node.ceiling_bytes:
+            raise NoRoom(wanted=wanted, leased=others, ceiling=node.ceiling_bytes)
+
+    def _locked_node(self) -> Node:
+        return Node.objects.select_for_update().get(pk=self.node_id)
+
+    def _leases(self) -> QuerySet[Lease]:
+        return Lease.objects.filter(node_id=self.node_id)
+
+    def _leased(self) -> int:
+        return self._leases().aggregate(total=Sum("bytes"))["total"] or 0

@@ -1,0 +1,187 @@
+"""The process that owns one machine's accelerator memory: leases, workers, sampler, heartbeat."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, Self
+
+import structlog
+from channels.db import database_sync_to_async as in_database
+from django.conf import settings
+from django.utils import timezone
+
+from memory.books import Books
+from memory.device import read_device
+from memory.launcher import spawn
+from memory.ledger import Ledger
+from memory.lock import hold_lock
+from memory.models import Lease, Node
+from memory.orphans import LEASE_VARIABLE, end_orphans, still_running
+from memory.processes import ProcessGroup
+from memory.sampler import Sampler
+from memory.workers import Worker, WorkerSpec
+
+log = structlog.get_logger(__name__)
+BOOKS_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+CLOSE_SECONDS = 8.0  # a worker is gone within 5 s, and its lease is released after that
+
+
+class Launcher(Protocol):
+    """Starts workers: `launcher.spawn` as processes of this machine, `inprocess.InProcessLauncher` as threads."""
+
+    async def __call__(self, spec: WorkerSpec, *, lease: int, tolerance: int, mark: Mapping[str, str]) -> Worker: ...
+
+
+class LocalNode:
+    """Made by `open`. Leases are reserved through `ledger`; `launch` turns one into a worker."""
+
+    def __init__(self, row: Node, launcher: Launcher) -> None:
+        self.row = row
+        self.ledger = Ledger(row.pk)
+        self.sampler = Sampler()
+        self.workers: set[Worker] = set()
+        self._launcher = launcher
+        self._mark = worker_mark(row.name)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, name: str, launcher: Launcher = spawn) -> AsyncIterator[Self]:
+        """Be this node until the block ends; then its workers are stopped.
+
+        Workers that a dead node of this name left are ended first, and their leases released.
+
+        Raises:
+            NodeRunning: another process is this node.
+        """
+        with hold_lock(settings.FMLX.run / f"{name}.lock", name):
+            node = cls(await in_database(_take_row)(name), launcher)
+            books = await in_database(node._recover)()
+            node.sampler.start()
+            keeping = asyncio.create_task(node._keep_books(books))
+            log.info("node_started", name=name, pid=os.getpid(), **node.row.ceiling_terms)
+            try:
+                yield node
+            finally:
+                await node._close(keeping)
+
+    async def launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
+        """Start a worker under a reserved lease, which the node releases when the worker's last process is gone.
+
+        Raises:
+            LaunchFailed: it did not start or did not say hello. The lease is released.
+        """
+        launching = self._in_background(self._launch(spec, lease))
+        try:
+            return await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            self._in_background(self._abandon(launching))
+            raise
+
+    async def resize(self, worker: Worker, lease: Lease, size: int) -> Lease:
+        """Change a running worker's lease, and tell it. Raises NeverFits, NoRoom, or LeaseClosed."""
+        lease = await in_database(self.ledger.resize)(lease, size)
+        worker.watch.lease, worker.watch.tolerance = size, tolerance_of(size)
+        await worker.send("lease", bytes=size)
+        return lease
+
+    async def _launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
+        mark = {**self._mark, LEASE_VARIABLE: str(lease.pk)}
+        try:
+            worker = await self._launcher(spec, lease=lease.bytes, tolerance=tolerance_of(lease.bytes), mark=mark)
+        except BaseException:
+            await self._release(lease)
+            raise
+        self.workers.add(worker)
+        self._in_background(self._keep(worker, lease))
+        try:
+            await self._bind(worker, lease)
+            await worker.greet()
+        except BaseException as error:
+            await worker.stop(f"its launch failed: {error}")
+            await worker.wait()
+            raise
+        return worker
+
+    async def _bind(self, worker: Worker, lease: Lease) -> None:
+        group = worker.watch.group or ProcessGroup.of(worker.pid)
+        await in_database(self.ledger.bind)(lease, worker.pid, group.started if group else 0.0)
+        await asyncio.to_thread(self.sampler.watch, worker.watch)
+
+    async def _keep(self, worker: Worker, lease: Lease) -> None:
+        """Stay with a worker to its end, and only then release its lease."""
+        status, signal = await worker.reap()
+        await asyncio.to_thread(self.sampler.unwatch, worker.watch)
+        await self._release(lease)
+        self.workers.discard(worker)
+        worker.finish(status, signal)
+
+    async def _release(self, lease: Lease) -> None:
+        while True:
+            try:
+                return await in_database(self.ledger.release)(lease)
+            except Exception:
+                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _abandon(self, launching: asyncio.Task[Worker]) -> None:
+        """Nobody waits for this worker any more."""
+        await asyncio.wait({launching})
+        if not launching.cancelled() and launching.exception() is None:
+            await launching.result().stop("its launch was cancelled")
+
+    async def _keep_books(self, books: Books) -> None:
+        while True:
+            try:
+                await in_database(books.write)()
+            except Exception:
+                log.exception("books_not_written", message="It is tried again in a second.")
+            await asyncio.sleep(BOOKS_SECONDS)
+
+    async def _close(self, keeping: asyncio.Task[None]) -> None:
+        stops = [asyncio.ensure_future(worker.stop("the node is closing")) for worker in self.workers]
+        if pending := {*stops, *self._tasks}:
+            await asyncio.wait(pending, timeout=CLOSE_SECONDS)
+        left = [*self._tasks, *stops, keeping]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.to_thread(self.sampler.stop)
+
+    def _recover(self) -> Books:
+        """What a dead node left: end its workers, release their leases, and say how much may be promised now."""
+        leases = list(Lease.objects.filter(node=self.row))
+        end_orphans(leases, self._mark)
+        for lease in leases:
+            if not still_running(lease):
+                self.ledger.release(lease)
+        books = Books(self.row, self.ledger, self.sampler, read_device())
+        books.write()
+        self.row.refresh_from_db()
+        return books
+
+    def _in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def worker_mark(name: str) -> dict[str, str]:
+    """What the environment of each of a node's workers says."""
+    return {"FMLX_NODE": name, "FMLX_HOME": str(settings.FMLX.home)}
+
+
+def tolerance_of(lease: int) -> int:
+    fmlx = settings.FMLX
+    return max(fmlx.memory_tolerance_bytes, int(fmlx.memory_tolerance_share * lease))
+
+
+def _take_row(name: str) -> Node:
+    now = timezone.now()
+    fresh = {"boot_id": uuid.uuid4().hex, "pid": os.getpid(), "started_at": now, "heartbeat_at": now}
+    row, _ = Node.objects.update_or_create(name=name, defaults=fresh)
+    return row

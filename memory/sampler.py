@@ -1,0 +1,101 @@
+"""A thread that reads the machine and every watched worker four times a second, and lets the watchdog judge.
+
+It uses neither the event loop nor the database, so that neither can delay it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from memory.footprint import Footprint, ReadingFailed, read_footprint
+from memory.machine import Machine, read_machine
+from memory.processes import Sessions, sessions
+from memory.watch import Watch
+from memory.watchdog import enforce
+
+log = structlog.get_logger(__name__)
+PERIOD_SECONDS = 0.25
+LATE_SECONDS = 1.0  # the node itself did not run: a suspended machine, a stopped process
+
+ReadFootprint = Callable[..., Footprint | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSample:
+    kind: str
+    holder: str
+    footprint: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One tick's figures. `held` is what the workers hold together, in bytes."""
+
+    machine: Machine
+    workers: tuple[WorkerSample, ...]
+
+    @property
+    def held(self) -> int:
+        return sum(worker.footprint for worker in self.workers)
+
+
+class Sampler:
+    def __init__(self, read: ReadFootprint = read_footprint) -> None:
+        self._read = read
+        self._watched: list[Watch] = []
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._ticked = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self.latest = Sample(read_machine(), ())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def watch(self, watch: Watch) -> None:
+        with self._lock:
+            self._watched.append(watch)
+
+    def unwatch(self, watch: Watch) -> None:
+        """Its process group is gone. No signal is sent on its account after this returns."""
+        with self._lock:
+            self._watched = [other for other in self._watched if other is not watch]
+
+    def tick(self, now: float) -> None:
+        """Read everything once and judge it. `now` is on the monotonic clock."""
+        late = now - self._ticked - PERIOD_SECONDS
+        self._ticked = now
+        table = sessions()
+        with self._lock:
+            for watch in self._watched:
+                if late > LATE_SECONDS:
+                    watch.pulse.forgive(late)
+                self._observe(watch, table)
+                enforce(watch, now)
+            held = tuple(WorkerSample(one.kind, one.holder, one.footprint or 0) for one in self._watched)
+        self.latest = Sample(read_machine(), held)
+
+    def _observe(self, watch: Watch, table: Sessions) -> None:
+        if watch.group is None:
+            return
+        try:
+            found = self._read(watch.group.members(table), exact_above=watch.lease)
+        except ReadingFailed as error:
+            watch.note_failure(str(error))
+            return
+        if found is not None:
+            watch.note(found.bytes, found.lifetime)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD_SECONDS):
+            try:
+                self.tick(time.monotonic())
+            except Exception:
+                log.exception("sampler_tick_failed")

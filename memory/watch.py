@@ -1,0 +1,64 @@
+"""What a worker's reader, the sampler and the watchdog know about one worker."""
+
+import time
+from dataclasses import dataclass, field
+
+from memory.processes import ProcessGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why the node ended a worker: a stable code, and a sentence with the figures."""
+
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Signs of life on the monotonic clock, set by the thread that reads the worker's socket."""
+
+    heartbeat: float = field(default_factory=time.monotonic)
+    progress: float = field(default_factory=time.monotonic)
+    open: bool = True
+    fault: str = ""  # what the worker said that is not of the protocol
+
+    def beat(self) -> None:
+        self.heartbeat = time.monotonic()
+
+    def advance(self) -> None:
+        self.heartbeat = self.progress = time.monotonic()
+
+    def forgive(self, seconds: float) -> None:
+        """The node did not run for so long, and could not have heard the worker."""
+        self.heartbeat += seconds
+        self.progress += seconds
+
+
+@dataclass(slots=True)
+class Watch:
+    """One worker under watch. Sizes in bytes, times in seconds; written by the sampler's thread once it is watched."""
+
+    kind: str
+    holder: str
+    lease: int
+    tolerance: int
+    pulse: Pulse
+    timeout: float | None
+    stall: float | None
+    group: ProcessGroup | None = None
+    launched: float = field(default_factory=time.monotonic)
+    footprint: int | None = None
+    peak: int | None = None
+    failed_readings: int = 0
+    failed_because: str = ""
+    verdict: Verdict | None = None
+    kill_at: float | None = None
+
+    def note(self, footprint: int, lifetime: int) -> None:
+        self.footprint, self.failed_readings = footprint, 0
+        self.peak = max(self.peak or 0, footprint, lifetime)
+
+    def note_failure(self, reason: str) -> None:
+        self.failed_readings += 1
+        self.failed_because = reason
