@@ -108,7 +108,7 @@ class Dispatcher:
         """This node is starting, so nothing of it runs: what it held goes back in line."""
         for job in [job async for job in jobs.held_by(self._node.row.pk)]:
             await self._hand_back(job, "server_restarted", "The server was restarted while the job ran.")
-        removed = await sync_to_async(storage.sweep)(self._node.name)
+        removed = await sync_to_async(storage.sweep)(self._node.row.name)
         log.info("Queue recovered.", folders_removed=removed)
 
     async def _take_over_from_the_dead(self) -> None:

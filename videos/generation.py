@@ -36,7 +36,7 @@ class Generation:
         self._stopping.set()
 
     async def run(self) -> None:
-        work = await sync_to_async(storage.work_folder)(self._node.name, self.job)
+        work = await sync_to_async(storage.work_folder)(self._node.row.name, self.job)
         try:
             attempt = await self._begin()
             outcome, exit_ = await self._attempt(work, attempt)

@@ -65,7 +65,7 @@ def _finish(
             guidance_scale_2=manifest["guidance_scale_2"],
             flow_shift=manifest["flow_shift"],
             wall_seconds=(timezone.now() - attempt.started_at).total_seconds(),
-            peak_memory_bytes=max(manifest["peak_memory_bytes"], exit_.peak_bytes if exit_ else 0),
+            peak_memory_bytes=max(manifest["peak_memory_bytes"], (exit_ and exit_.peak_bytes) or 0),
         )
         Artifact.objects.bulk_create(kept)
     return finished

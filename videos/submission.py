@@ -101,7 +101,7 @@ async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
     """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
     wanted = predict(folder, width, height)
     nodes = Node.objects.filter(model_folders__name=folder.name)
-    most = max([int(node.ceiling_terms.get("largest", 0)) async for node in nodes], default=0)
+    most = max([node.largest_bytes async for node in nodes], default=0)
     if not most or wanted <= most:
         return
     fits = largest_size(folder, width, height, most)

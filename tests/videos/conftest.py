@@ -8,7 +8,7 @@ from videos.models import VideoJob
 
 @pytest.fixture
 def node(db):
-    return Node.objects.create(name="here", boot_id="1", pid=1, ceiling_bytes=2**34, ceiling_terms={"largest": 2**34})
+    return Node.objects.create(name="here", boot_id="1", pid=1, ceiling_bytes=2**34, largest_bytes=2**34)
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ async def test_without_a_model_the_first_video_model_is_used(client, model):
 
 
 async def test_what_can_never_fit_is_413_with_the_largest_that_would(client, model, node):
-    node.ceiling_terms = {"largest": 4 * 2**30}
+    node.largest_bytes = 4 * 2**30
     await node.asave()
     answer = await make(client, size="1280x720")
     error = answer.json()["error"]
