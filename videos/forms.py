@@ -97,8 +97,8 @@ class VideoForm(forms.Form):
         help_text=_("What the video should not show."),
     )
 
-    def __init__(self, models: Iterable[str], *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None) -> None:
+        super().__init__(data, initial=initial)
         self._field("model").choices = [(name, name) for name in models]
         self._field("steps").widget.attrs["max"] = settings.FMLX.video_max_steps
         self._field("frames").widget.attrs["max"] = settings.FMLX.video_max_frames

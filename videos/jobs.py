@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
@@ -43,7 +44,10 @@ def submit(job: VideoJob, max_queued: int) -> Accepted:
     if first := _earlier(job):
         return Accepted(first, new=False)
     if VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count() >= max_queued:
-        raise TooMany(f"{max_queued} videos are waiting already, which is this server's limit.", retry_after=60)
+        raise TooMany(
+            _("%(count)d videos are waiting already, which is this server's limit.") % {"count": max_queued},
+            retry_after=60,
+        )
     try:
         with transaction.atomic():
             job.save(force_insert=True)

@@ -1,14 +1,16 @@
 """Pages over the same functions as the API. Plain forms and links; htmx and the socket only make them quicker."""
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
@@ -20,13 +22,14 @@ from videos.errors import AlreadyFinished, IdempotencyConflict
 from videos.forms import VideoForm, new_token, video_models
 from videos.models import VideoJob
 
+View = TypeVar("View", bound=Callable[..., Any])
 LOG_TAIL_BYTES = 64 * 1024
 
 
-def allowed(permission: str) -> Any:
+def allowed(permission: str) -> Callable[[View], View]:
     """Log in first; then a 403 for who may not."""
 
-    def decorate(view: Any) -> Any:
+    def decorate(view: View) -> View:
         return login_required(permission_required(permission, raise_exception=True)(view))
 
     return decorate
@@ -59,7 +62,7 @@ def _create(request: HttpRequest, folders: list[Any]) -> HttpResponse:
     return _list(request, form, folders, status=status)
 
 
-def _submit(form: VideoForm, user_id: int) -> VideoJob:
+def _submit(form: VideoForm, user_id: int | None) -> VideoJob:
     """The form's token makes a second press of the button find the first press's job."""
     body = form.body()
     request = submission.parse(body)
@@ -193,7 +196,7 @@ def _done(request: HttpRequest, note: int, text: str, page: str, **names: str) -
     if _is_htmx(request):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     messages.add_message(request, note, text)
-    return redirect(page, **names)
+    return HttpResponseRedirect(reverse(page, kwargs=names))
 
 
 def _confirm(request: HttpRequest, job: VideoJob, action: str) -> HttpResponse:

@@ -15,13 +15,9 @@ def size(value: float | None) -> str:
     """Bytes in binary units: 1610612736 → 1.5 GiB."""
     if value is None:
         return "—"
-    amount, unit = float(value), UNITS[0]
-    for unit in UNITS:  # noqa: B007 - the unit it stops at is the answer
-        if abs(amount) < 1024 or unit == UNITS[-1]:  # noqa: PLR2004
-            break
-        amount /= 1024
-    digits = 0 if unit == UNITS[0] else 1
-    return f"{number_format(amount, digits)}\N{NO-BREAK SPACE}{unit}"
+    power = min(len(UNITS) - 1, max(0, int(value).bit_length() - 1) // 10)
+    amount = number_format(value / 1024**power, 1 if power else 0)
+    return f"{amount}\N{NO-BREAK SPACE}{UNITS[power]}"
 
 
 @register.filter
