@@ -58,7 +58,7 @@ async def run_node() -> None:
     """A node alone, until SIGINT or SIGTERM."""
     stop = stop_signal()
     async with running_node() as node:
-        print(f"fmlx node {node.name} is ready", flush=True)  # noqa: T201
+        print(f"fmlx node {node.row.name} is ready", flush=True)  # noqa: T201
         await stop.wait()
 
 

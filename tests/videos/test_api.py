@@ -2,10 +2,11 @@ import json
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from inference.models import ApiKey, ModelFolder
 from tests.openai_schema import check
-from videos import jobs, storage
+from videos import jobs
 from videos.models import Artifact, VideoJob
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -216,10 +217,10 @@ async def test_a_full_disk_refuses_new_jobs(client, model, settings):
 async def finished(job_id, node, files):
     job = await sync_to_async(jobs.claim)(await VideoJob.objects.aget(pk=job_id), node.pk)
     for variant, data in files.items():
-        path = storage.settings.FMLX.artifacts / job_id / f"{variant}.bin"
+        path = settings.FMLX.artifacts / job_id / f"{variant}.bin"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        relative = str(path.relative_to(storage.settings.FMLX.artifacts))
+        relative = str(path.relative_to(settings.FMLX.artifacts))
         facts = {"bytes": len(data), "sha256": variant, "media_type": "video/mp4"}
         await Artifact.objects.acreate(job=job, variant=variant, path=relative, **facts)
     return await sync_to_async(jobs.finish)(job_id, job.fence, expires_at="2030-01-01T00:00Z")
@@ -248,7 +249,7 @@ async def test_deleting_takes_row_and_files_in_any_state(client, model, node):
     await finished(job_id, node, {"video": b"x"})
     answer = await client.delete(f"/v1/videos/{job_id}")
     check("DeletedVideoResource", answer.json())
-    assert not (storage.settings.FMLX.artifacts / job_id).exists()
+    assert not (settings.FMLX.artifacts / job_id).exists()
     assert (await client.get(f"/v1/videos/{job_id}")).status_code == 404
     queued = (await make(client)).json()["id"]
     assert (await client.delete(f"/v1/videos/{queued}")).status_code == 200

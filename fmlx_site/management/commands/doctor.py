@@ -11,7 +11,8 @@ class Command(BaseCommand):
     help = "Say what works on this machine, what does not, and the command that mends it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [*examine(settings.FMLX), *(Finding(str(check.id), False, check.msg, check.hint or "") for check in run_checks())]
+        findings = list(examine(settings.FMLX))
+        findings += [Finding(str(check.id), False, check.msg, check.hint or "") for check in run_checks()]
         for finding in findings:
             mark = self.style.SUCCESS("ok  ") if finding.ok else self.style.ERROR("BAD ")
             self.stdout.write(f"{mark} {finding.what}: {finding.message}")
