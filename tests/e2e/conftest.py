@@ -40,12 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def base_url(server: Server) -> str:
     return server.base_url
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any], base_url: str) -> dict[str, Any]:
     return {**browser_context_args, "base_url": base_url, "locale": "en-GB", "viewport": {"width": 1280, "height": 900}}
 
