@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,14 @@ def log_in(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.locator("main").get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Videos", exact=True)).to_be_visible()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running(server: Server) -> Iterator[None]:
+    """A test that fails half-way leaves a job; the next one must not wait behind it."""
+    yield
+    with closing(sqlite3.connect(server.home / "fmlx.sqlite3")) as database:
+        query = "SELECT count(*) FROM videos_videojob WHERE status IN ('queued', 'in_progress')"
+        (unfinished,) = database.execute(query).fetchone()
+    if unfinished:
+        manage("shell", "-c", "from videos.models import VideoJob; VideoJob.objects.all().delete()", home=server.home)
