@@ -4,3 +4,6 @@ from django.apps import AppConfig
 class SiteConfig(AppConfig):
     name = "fmlx_site"
     label = "fmlx_site"
+
+    def ready(self) -> None:
+        from fmlx_site import checks  # noqa: F401, PLC0415 - registers them

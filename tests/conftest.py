@@ -1,16 +1,25 @@
+"""Fixtures for every test. What needs a server asks for `postgres` or `redis_url` by name."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
 import httpx
 import pytest
+import redis
 from django.conf import settings
 
 from fmlx_site.asgi import application
+from tests.early import make_home
+from tests.services import Missing, execute, postgres_server, redis_server
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory):
-    """A file, not memory: the application's threads each open it, as they do in production."""
-    if "sqlite3" in settings.DATABASES["default"]["ENGINE"]:
-        path = tmp_path_factory.mktemp("database") / "test.sqlite3"
-        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(path)
+def django_db_modify_db_settings() -> None:
+    """SQLite in a file, as in production: threads have connections of their own, and WAL and locks are real."""
+    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(settings.FMLX.home / "test.sqlite3")
 
 
 @pytest.fixture
@@ -19,3 +28,57 @@ async def client(transactional_db):
     transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         yield session
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A new, empty FMLX_HOME for processes that a test starts."""
+    return make_home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def _postgres_server() -> Iterator[str]:
+    if url := os.environ.get("FMLX_TEST_DATABASE_URL"):
+        yield url
+        return
+    try:
+        with postgres_server() as url:
+            yield url
+    except Missing as missing:
+        _absent(missing)
+
+
+@pytest.fixture
+def postgres(_postgres_server: str) -> Iterator[str]:
+    """The DATABASE_URL of a new, empty PostgreSQL database."""
+    server, name = _postgres_server.rpartition("/")[0], f"fmlx_{uuid.uuid4().hex[:12]}"
+    execute(_postgres_server, f"CREATE DATABASE {name}")
+    yield f"{server}/{name}"
+    execute(_postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[str]:
+    if url := os.environ.get("FMLX_TEST_REDIS_URL"):
+        yield url
+        return
+    try:
+        with redis_server() as url:
+            yield url
+    except Missing as missing:
+        _absent(missing)
+
+
+@pytest.fixture
+def redis_url(_redis_server: str) -> Iterator[str]:
+    """The REDIS_URL of an empty Redis."""
+    yield _redis_server
+    with redis.Redis.from_url(_redis_server) as client:
+        client.flushall()
+
+
+def _absent(missing: Missing) -> None:
+    """`make test` promises the servers; a developer without them is told what was left out."""
+    if os.environ.get("FMLX_REQUIRE_SERVICES"):
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))

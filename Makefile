@@ -1,0 +1,41 @@
+# Everything here is one program, tools/setup.py, in the first Python that is new enough.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+SETUP = @$(if $(PYTHON),,$(error fmlx needs Python 3.11 or newer and found none. \
+	Install it with 'brew install python@3.12' or 'apt-get install python3-venv', and run make again))$(PYTHON) -m tools.setup
+VENV = .venv/bin
+
+.PHONY: help run setup test format lint bench messages lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+run: ## Set up what is missing, then start the server on 127.0.0.1:8000
+	$(SETUP) run
+
+setup: ## Set up what is missing, and stop there
+	$(SETUP) setup
+
+test: ## Set up what the tests need, then run all of them
+	$(SETUP) test
+
+format: ## Format code and templates
+	$(SETUP) develop
+	@$(VENV)/ruff check --fix-only --quiet . && $(VENV)/ruff format . && $(VENV)/djhtml templates
+
+lint: ## Lint code, templates, settings, migrations and types
+	$(SETUP) develop
+	@$(PYTHON) -m tools.suite lint types
+
+bench: ## Measure what the server costs beside the bare runtime
+	$(SETUP) setup
+	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(VENV)/python -m "$$(echo "$${file%.py}" | tr / .)" || exit 1; done
+
+messages: ## Gather the strings to translate and compile the translations
+	$(SETUP) messages
+
+lock: ## Make the lock files anew from requirements/*.in and package.json
+	$(SETUP) lock
+
+clean: ## Remove what set-up made here; models, jobs and credentials stay
+	$(SETUP) clean

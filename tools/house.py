@@ -1,0 +1,58 @@
+"""What is made inside FMLX_HOME before the first start: the worker environment, the database, a model, an operator."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.console import Step, command, succeeds
+from tools.places import PYTHON, home
+
+MODEL_MARKERS = ("model_index.json", "config.json")
+MODEL_DEPTH = 4  # a hub cache: models--org--name / snapshots / commit
+
+
+def worker_environment(home_dir: Path) -> Step:
+    built = "import sys; from pathlib import Path; from memory.environments import is_built; "
+    check = f"{built}sys.exit(not is_built(Path(sys.argv[1]), 'mlx-gen'))"
+    return Step(
+        "Worker environment",
+        lambda: command([PYTHON, "manage.py", "buildworker", "mlx-gen"], env={"FMLX_HOME": str(home_dir)}),
+        lambda: succeeds(PYTHON, "-c", check, home_dir),
+    )
+
+
+def migrations() -> Step:
+    return Step(
+        "Database",
+        lambda: command([PYTHON, "manage.py", "migrate", "--no-input"]),
+        lambda: succeeds(PYTHON, "manage.py", "migrate", "--check"),
+    )
+
+
+def demo_models() -> Step:
+    return Step("Demo models", lambda: command([PYTHON, "manage.py", "makedemo"]), _has_model)
+
+
+def credentials() -> Step:
+    """The operator and the first key: shown once, so its lines stay on the screen."""
+    return Step(
+        "Operator and key",
+        lambda: command([PYTHON, "manage.py", "firststart"], lasting=True),
+        (home() / "credentials.json").exists,
+    )
+
+
+def _has_model() -> bool:
+    folders = [home() / "models"]
+    folders += [Path(part).expanduser() for part in os.environ.get("FMLX_MODEL_DIRS", "").split(":") if part]
+    return any(True for folder in folders for _ in _models(folder, MODEL_DEPTH))
+
+
+def _models(folder: Path, depth: int) -> Iterator[Path]:
+    if not folder.is_dir() or folder.name.startswith("."):
+        return
+    if any((folder / marker).is_file() for marker in MODEL_MARKERS):
+        yield folder
+    elif depth:
+        for child in sorted(folder.iterdir()):
+            yield from _models(child, depth - 1)
