@@ -45,13 +45,15 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
     """Until SIGINT or SIGTERM; then open streams get a moment, workers are stopped, jobs go back in line."""
     stop = stop_signal()
     server = Server(host, port)
-    async with running_node() if with_node else contextlib.nullcontext():
+    async with contextlib.AsyncExitStack() as house:
+        if with_node:
+            await house.enter_async_context(running_node())
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         stopping.cancel()
-        await serving
+        await asyncio.gather(serving, house.aclose())  # at once: one after the other they would need more than 5 s
 
 
 async def run_node() -> None:

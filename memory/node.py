@@ -88,12 +88,21 @@ class LocalNode:
         await worker.send("lease", bytes=size)
         return lease
 
+    async def release(self, lease: Lease) -> None:
+        """Take back a lease that nothing runs under. Goes on until the database has taken it."""
+        while True:
+            try:
+                return await in_database(self.ledger.release)(lease)
+            except Exception:
+                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
+            await asyncio.sleep(RETRY_SECONDS)
+
     async def _launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
         mark = {**self._mark, LEASE_VARIABLE: str(lease.pk)}
         try:
             worker = await self._launcher(spec, lease=lease.bytes, tolerance=tolerance_of(lease.bytes), mark=mark)
         except BaseException:
-            await self._release(lease)
+            await self.release(lease)
             raise
         self.workers.add(worker)
         self._in_background(self._keep(worker, lease))
@@ -115,17 +124,9 @@ class LocalNode:
         """Stay with a worker to its end, and only then release its lease."""
         status, signal = await worker.reap()
         await asyncio.to_thread(self.sampler.unwatch, worker.watch)
-        await self._release(lease)
+        await self.release(lease)
         self.workers.discard(worker)
         worker.finish(status, signal)
-
-    async def _release(self, lease: Lease) -> None:
-        while True:
-            try:
-                return await in_database(self.ledger.release)(lease)
-            except Exception:
-                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
-            await asyncio.sleep(RETRY_SECONDS)
 
     async def _abandon(self, launching: asyncio.Task[Worker]) -> None:
         """Nobody waits for this worker any more."""
