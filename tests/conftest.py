@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -24,9 +24,9 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture
-async def client(transactional_db):
+async def client(transactional_db: None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole ASGI application, without a socket."""
-    transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
         yield session
 

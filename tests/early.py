@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNTIMES = Path(os.environ.get("FMLX_TEST_RUNTIMES") or ROOT / ".make" / "test-home" / "runtimes")
+RUNTIMES = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home") / "runtimes"
 OURS = ("FMLX_TEST_", "FMLX_REQUIRE_")
 FOREIGN = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 

@@ -57,10 +57,12 @@ class Client(httpx.Client):
         self.server = server
 
     def make(self, **fields: Any) -> Video:
-        return self.read("POST", "/v1/videos", json={**SHAPE, **fields})
+        made: Video = self.read("POST", "/v1/videos", json={**SHAPE, **fields})
+        return made
 
     def video(self, video_id: str) -> Video:
-        return self.read("GET", f"/v1/videos/{video_id}")
+        video: Video = self.read("GET", f"/v1/videos/{video_id}")
+        return video
 
     def read(self, method: str, url: str, **options: Any) -> Any:
         answer = self.request(method, url, **options)

@@ -13,7 +13,7 @@ DRIVER_580 = (
     "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
 )
 DRIVER_535 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n"
-RUNTIMES = Path(os.environ.get("FMLX_TEST_RUNTIMES") or environments.ROOT / ".make")
+RUNTIMES = Path(os.environ.get("FMLX_TEST_HOME") or environments.ROOT / ".make" / "test-home")
 
 
 @pytest.mark.parametrize(("text", "major"), [(DRIVER_580, 580), (DRIVER_535, 535), ("something else", None)])

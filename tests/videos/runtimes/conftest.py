@@ -87,7 +87,7 @@ def worker_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def runtime_home() -> Path:
-    home = Path(os.environ.get("FMLX_TEST_RUNTIMES") or ROOT / ".make")
+    home = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home")
     environments.build(home, "mlx-gen")
     return home
 
