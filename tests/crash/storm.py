@@ -14,16 +14,19 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.helpers import wait_for
 from tests.house import KEY, SHAPE, workers_of
 from tests.servers import running
 
 RETRY_SECONDS = 0.1
 LOOK_SECONDS = 0.3
+STILLBORN = 0.2  # the share of lives that may end before they are ready
+READY = "is ready"
 
 
 @dataclass(slots=True)
 class Part:
-    """A process of the house: how it is started, and how long it may live, in seconds."""
+    """A process of the house: how it is started, and how long it lives once it is ready, in seconds."""
 
     name: str
     command: Sequence[str]
@@ -68,11 +71,16 @@ class Storm:
             raise
 
     def _live(self, part: Part) -> None:
-        """One life after another. A life is not asked whether it is ready: it may end before that."""
+        """One life after another. Some end while they begin, the others some time after they are ready."""
         rng = random.Random(f"{self.seed} {part.name}")
         while not self.over.is_set():
             with running(part.command, home=self.home, env=part.env, port=self.port, answers=lambda: True) as server:
-                if self.calm.wait(rng.uniform(*part.lives)):
+                if rng.random() < STILLBORN:
+                    self.calm.wait(rng.uniform(0.2, 4.0))
+                else:
+                    wait_for(lambda server=server: self.calm.is_set() or READY in server.output(), 60)
+                    self.calm.wait(rng.uniform(*part.lives))
+                if self.calm.is_set():
                     self.over.wait()
                     continue
                 server.kill()
@@ -80,7 +88,7 @@ class Storm:
 
     def _kill_workers(self) -> None:
         rng = random.Random(f"{self.seed} workers")
-        while not self.calm.wait(rng.uniform(0.5, 2.5)):
+        while not self.calm.wait(rng.uniform(1.0, 4.0)):
             if workers := workers_of(self.home):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(rng.choice(workers).pid, signal.SIGKILL)

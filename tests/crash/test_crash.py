@@ -16,10 +16,10 @@ from tests.helpers import free_port, wait_for
 from tests.house import settle_in
 from tests.servers import MANAGE, SERVE
 
-pytestmark = [pytest.mark.crash, pytest.mark.runtime, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.crash, pytest.mark.runtime, pytest.mark.timeout(600)]
 # Most jobs meet several kills: enough attempts that none runs out of them.
 PATIENT = {"FMLX_VIDEO_ATTEMPTS": "60", "FMLX_VIDEO_BACKOFF_SECONDS": "0.02", "FMLX_LOG_LEVEL": "WARNING"}
-ENOUGH_SECONDS = 330.0
+STORM_SECONDS, CALM_SECONDS = 240.0, 300.0
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def seed() -> int:
     return int(os.environ.get("FMLX_TEST_SEED") or secrets.randbelow(10**6))
 
 
-def weather(storm: Storm, env: Mapping[str, str], *, orders: int, calm_after: float) -> None:
+def weather(storm: Storm, env: Mapping[str, str], *, orders: int, kills: Mapping[str, int]) -> None:
     """Order videos while the storm blows, delete every tenth, and look at everything when it is over."""
     sys.stdout.write(f"\nFMLX_TEST_SEED={storm.seed}\n")
     rng, customer, began = random.Random(storm.seed), Customer(storm.port), time.monotonic()
@@ -37,9 +37,9 @@ def weather(storm: Storm, env: Mapping[str, str], *, orders: int, calm_after: fl
         for video_id in gone:
             assert customer.ask("DELETE", f"/v1/videos/{video_id}").status_code in (200, 404)  # 404: said twice
         kept = sorted(set(ids) - set(gone))
-        storm.calm.wait(max(0, began + calm_after - time.monotonic()))
+        wait_for(lambda: all(storm.kills[name] >= least for name, least in kills.items()), STORM_SECONDS, f"{kills}")
         storm.calm.set()
-        wait_for(lambda: _all_ended(customer, kept), ENOUGH_SECONDS - calm_after, "every job having ended")
+        wait_for(lambda: _all_ended(customer, kept), CALM_SECONDS, "every job having ended")
         seconds = time.monotonic() - began
         for video_id in kept:
             if customer.statuses()[video_id] == "completed":
@@ -61,10 +61,8 @@ def _all_ended(customer: Customer, kept: Sequence[str]) -> bool:
 
 def test_sixty_jobs_survive_a_house_that_is_killed_over_and_over(house: Path, seed: int) -> None:
     env = {**PATIENT, "FMLX_VIDEO_WORKERS": "2"}
-    storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (0.5, 12.0))], seed)
-    weather(storm, env, orders=66, calm_after=120)
-    assert storm.kills["site and node"] >= 10
-    assert storm.kills["worker"] >= 20
+    storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (0.0, 12.0))], seed)
+    weather(storm, env, orders=66, kills={"site and node": 10, "worker": 15})
 
 
 @pytest.mark.services
@@ -73,10 +71,9 @@ def test_two_nodes_that_are_killed_share_one_postgres(house: Path, seed: int, po
     settle_in(house, env)
     node = (*MANAGE, "runworkers")
     parts = [
-        Part("site", (*MANAGE, "serve", "--site-only"), env, (3.0, 15.0)),
-        Part("node one", node, {**env, "FMLX_NODE_NAME": "one"}, (2.0, 14.0)),
-        Part("node two", node, {**env, "FMLX_NODE_NAME": "two"}, (2.0, 14.0)),
+        Part("site", (*MANAGE, "serve", "--site-only"), env, (1.0, 15.0)),
+        Part("node one", node, {**env, "FMLX_NODE_NAME": "one"}, (0.0, 14.0)),
+        Part("node two", node, {**env, "FMLX_NODE_NAME": "two"}, (0.0, 14.0)),
     ]
     storm = Storm(house, free_port(), parts, seed)
-    weather(storm, env, orders=22, calm_after=60)
-    assert min(storm.kills[part.name] for part in parts) >= 2
+    weather(storm, env, orders=22, kills={**{part.name: 3 for part in parts}, "worker": 5})

@@ -18,7 +18,7 @@ from videos import dispatch, jobs
 from videos.models import VideoJob
 from videos.predictor import predict
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
 
 def draws(channel, spec):
