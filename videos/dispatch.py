@@ -98,7 +98,7 @@ class Dispatcher:
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
             folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
             try:
-                lease = self._node.ledger.reserve("generator", job.pk, predict(folder, job.width, job.height))
+                lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job))
                 self._reserved = lease
             except NoRoom as refusal:
                 changed += jobs.say_why(job, refusal.message)
@@ -167,6 +167,10 @@ class Dispatcher:
         for generation in self._running.values():
             generation.stop("server_stopping")
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _need(folder: ModelFolder, job: VideoJob) -> int:
+    return predict(folder, job.width, job.height, job.frames)
 
 
 async def _see_through(generation: Generation) -> None:

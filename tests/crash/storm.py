@@ -16,7 +16,7 @@ import psutil
 
 from tests.helpers import wait_for
 from tests.house import KEY, SHAPE, workers_of
-from tests.servers import running
+from tests.servers import Server, running
 
 RETRY_SECONDS = 0.1
 LOOK_SECONDS = 0.3
@@ -78,13 +78,16 @@ class Storm:
                 if rng.random() < STILLBORN:
                     self.calm.wait(rng.uniform(0.2, 4.0))
                 else:
-                    wait_for(lambda server=server: self.calm.is_set() or READY in server.output(), 60)
+                    self._wait_until_ready(server)
                     self.calm.wait(rng.uniform(*part.lives))
                 if self.calm.is_set():
                     self.over.wait()
                     continue
                 server.kill()
                 self.kills[part.name] += 1
+
+    def _wait_until_ready(self, server: Server) -> None:
+        wait_for(lambda: self.calm.is_set() or READY in server.output(), 60, "a process being ready")
 
     def _kill_workers(self) -> None:
         rng = random.Random(f"{self.seed} workers")
@@ -113,6 +116,12 @@ class Customer:
         headers = {"Authorization": f"Bearer {KEY}"}
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20, trust_env=False)
         self.repeats = 0
+
+    def __enter__(self) -> "Customer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
 
     def ask(self, method: str, url: str, **options) -> httpx.Response:
         while True:

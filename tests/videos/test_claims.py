@@ -26,11 +26,11 @@ def address() -> str:
     return f"postgres://{found['USER']}:{found['PASSWORD']}@{found['HOST']}:{found['PORT']}/{found['NAME']}"
 
 
-def claimer(node: Node) -> subprocess.Popen[str]:
+def claimer(node: Node):
     environment = {**os.environ, "DATABASE_URL": address(), "DJANGO_SETTINGS_MODULE": "fmlx_site.settings"}
     command = [sys.executable, "-m", "tests.videos.claimer", str(node.pk), str(THREADS)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe)
 
 
 def test_two_processes_of_four_threads_claim_two_hundred_jobs_once_each(model: ModelFolder, make_job) -> None:
