@@ -47,12 +47,12 @@ def main() -> None:
             self, prompt: str, negative_prompt: str | None, do_classifier_free_guidance: bool, **_: Any
         ) -> Any:
             texts = [prompt, negative_prompt or ""] if do_classifier_free_guidance else [prompt]
-            state, _truncated = text.encode(texts, 512, lambda done: None)
+            state, _truncated = text.encode(texts, 512, lambda _done: None)
             embeds = state.astype(mx.float32)
             mx.eval(embeds)
             return embeds[0:1], embeds[1:2] if do_classifier_free_guidance else None
 
-    TokenizerLoader.load_all = staticmethod(lambda *given, **named: {})  # ours tokenises
+    TokenizerLoader.load_all = staticmethod(lambda *_given, **_named: {})  # ours tokenises
     config = architecture.model_config(checkpoint)
     model = Bare(model_config=config, model_path=str(model_dir), prompt_embed_disk_cache=False)
     loaded = time.monotonic()

@@ -16,18 +16,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from statistics import median
 
+import django
+import httpx
+import httpx_sse
+
 from fmlx_site.environment import Environment
 
 RUNTIMES = Path(os.environ.setdefault("FMLX_TEST_RUNTIMES", str(Environment().runtimes)))
+import tests.early  # noqa: E402 - a home of its own, before Django reads its settings
 
-import httpx  # noqa: E402
-import httpx_sse  # noqa: E402
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fmlx_site.settings")
+django.setup()
+
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-import tests.early  # noqa: E402 - a home of its own, before Django reads its settings
-from fmlx_site.asgi import application  # noqa: E402 - sets Django up, which the models need
+from fmlx_site.asgi import application  # noqa: E402
 from inference.models import ApiKey, ModelFolder  # noqa: E402
 from memory.allowlist import worker_environment  # noqa: E402
 from memory.models import Node  # noqa: E402

@@ -83,4 +83,4 @@ def test_two_nodes_that_are_killed_share_one_postgres(house: Path, seed: int, po
         Part("node two", node, {**env, "FMLX_NODE_NAME": "two"}, (0.0, 14.0)),
     ]
     storm = Storm(house, free_port(), parts, seed)
-    weather(storm, env, orders=22, kills={**{part.name: 3 for part in parts}, "worker": 5})
+    weather(storm, env, orders=26, kills={**{part.name: 3 for part in parts}, "worker": 5})
