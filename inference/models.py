@@ -55,6 +55,7 @@ class ModelFolder(models.Model):
     pipeline = models.CharField(max_length=64, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     resident_bytes = models.BigIntegerField(default=0, help_text=_("The most weights in memory at one time."))
+    sizes = models.JSONField(default=dict, help_text="Of a video model's parts, as their configs say: heads, widths.")
     defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
     skipped_because = models.TextField(blank=True)
     found_at = models.DateTimeField(default=timezone.now)

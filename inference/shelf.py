@@ -30,12 +30,13 @@ def store(node_id: int, found: Iterable[Found]) -> None:
             pipeline=model.pipeline,
             size_bytes=model.size_bytes,
             resident_bytes=model.resident_bytes,
+            sizes=model.sizes,
             defaults=model.defaults,
             skipped_because=model.skipped_because,
         )
         for model in found
     ]
-    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "defaults", "skipped_because"]
+    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "sizes", "defaults", "skipped_because"]
     with transaction.atomic():
         ModelFolder.objects.filter(node_id=node_id).exclude(path__in=[row.path for row in rows]).delete()
         ModelFolder.objects.bulk_create(

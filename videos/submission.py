@@ -14,13 +14,12 @@ from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
 from inference.models import ApiKey, ModelFolder
 from memory import gib
-from memory.models import Node
 from videos import jobs, live, storage
 from videos.errors import TooLargeForMemory, WrongModelType
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
-from videos.shape import shape_of
+from videos.shape import Shape, shape_of
 
 # What OpenAI's API has and this server has not yet: refused by name, never ignored.
 NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
@@ -54,7 +53,7 @@ async def submit(
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
     folder = await _video_model(request.model)
     shape = shape_of(request, folder.pipeline, folder.defaults, settings.FMLX)
-    await _check_memory(folder, shape.width, shape.height)
+    await _check_memory(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
@@ -100,16 +99,18 @@ async def _video_model(name: str | None) -> ModelFolder:
     return folder
 
 
-async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
+async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
-    wanted = predict(folder, width, height)
-    nodes = Node.objects.filter(model_folders__name=folder.name)
-    most = max([node.largest_bytes async for node in nodes], default=0)
-    if not most or wanted <= most:
+    everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
+    hosts = [host async for host in everywhere if host.node.largest_bytes]
+    sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
+    if not hosts or any(wanted <= host.node.largest_bytes for wanted, host in sums):
         return
-    fits = largest_size(folder, width, height, most)
+    wanted, host = max(sums, key=lambda one: one[1].node.largest_bytes)
+    most = host.node.largest_bytes
+    fits = largest_size(host, shape.width, shape.height, shape.frames, most)
     needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
-    needs %= {"size": f"{width}x{height}", "wanted": gib(wanted), "most": gib(most)}
+    needs %= {"size": f"{shape.width}x{shape.height}", "wanted": gib(wanted), "most": gib(most)}
     hint = _("No size of this model would fit.")
     if fits:
         hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
