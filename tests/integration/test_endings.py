@@ -21,7 +21,7 @@ NO_WAIT = {"FMLX_VIDEO_BACKOFF_SECONDS": "0"}
 
 
 def failed(client: Client, video: dict[str, Any]) -> dict[str, Any]:
-    ended = client.until(video["id"], "failed")
+    ended = client.until(video["id"], "failed", timeout=100)
     assert workers_of(client.server.home) == []
     error: dict[str, Any] = ended["error"]
     return error
@@ -87,7 +87,7 @@ def test_a_worker_over_its_lease_is_killed_and_the_job_says_how_far_it_went(hous
     with open_house(house, env) as client:
         wait_for(lambda: client.read("GET", "/v1/models")["data"], 15, "the model being listed")
         forget_the_decoder(house)
-        error = failed(client, client.make(size="320x192", frames=17))
+        error = failed(client, client.make(size="256x160", frames=9, steps=1))
         assert client.read("GET", "/v1/memory")["leases"] == []
     assert error["code"] == "memory_lease_exceeded"
     held, lease = (float(size) for size in re.findall(r"([\d.]+) GiB", error["message"])[:2])
