@@ -39,7 +39,7 @@ class Environment(BaseSettings):
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     admin_password: str = ""
     api_key: str = ""
-    node_name: str = Field(default_factory=socket.gethostname, max_length=100)
+    node_name: str = Field(default_factory=socket.gethostname, max_length=100, pattern=r"^[\w.-]+$")
 
     memory_tier: Literal["safe", "balanced", "aggressive", "custom"] = "balanced"
     memory_reserve_bytes: int = Field(8 * GIB, ge=0)

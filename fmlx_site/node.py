@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 
 from inference.shelf import keep_current
-from memory import LocalNode
+from memory import LocalNode, keep_runtimes_known
 from videos.dispatch import Dispatcher
 from videos.retention import keep_house
 
@@ -22,6 +22,7 @@ async def running_node() -> AsyncIterator[LocalNode]:
     async with LocalNode.open(settings.FMLX.node_name) as node:
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             "models": lambda: keep_current(node.row.pk),
+            "runtimes": lambda: keep_runtimes_known(node.row.pk),
             "queue": lambda: Dispatcher(node).run(),
             "house-keeping": keep_house,
         }

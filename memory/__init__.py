@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from memory.ledger import Ledger as Ledger
     from memory.ledger import Room as Room
     from memory.node import LocalNode as LocalNode
+    from memory.runtimes import keep_runtimes_known as keep_runtimes_known
     from memory.watch import Verdict as Verdict
     from memory.workers import Exit as Exit
     from memory.workers import Worker as Worker
@@ -27,6 +28,7 @@ PUBLIC = {
     "Ledger": "memory.ledger",
     "Room": "memory.ledger",
     "LocalNode": "memory.node",
+    "keep_runtimes_known": "memory.runtimes",
     "Verdict": "memory.watch",
     "Exit": "memory.workers",
     "Worker": "memory.workers",

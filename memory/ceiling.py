@@ -45,7 +45,7 @@ class Ceiling:
 
 
 def compute_ceiling(machine: Machine, *, tier: Tier, reserve: int, held: int, device: int | None) -> Ceiling:
-    """`reserve` is used by the custom tier; `held` is the sum of this node's workers' footprints, counted once."""
+    """`reserve` is for the custom tier. `held` is what this node's workers keep: nothing that `machine` counts too."""
     kept = reserve if tier == "custom" else scaled_reserve(tier, machine.total)
     share = RECLAIMED_SHARE[tier]
     return Ceiling(

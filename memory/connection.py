@@ -88,9 +88,10 @@ class Connection:
             pass  # a reset is an end
         except ProtocolError as error:
             self.pulse.fault = str(error)
-        self.pulse.open = False
-        self._mailbox.end()
-        self._on_loop(self._end)
+        finally:
+            self.pulse.open = False
+            self._mailbox.end()
+            self._on_loop(self._end)
 
     def _receive(self, line: bytes) -> None:
         message = decode(line)

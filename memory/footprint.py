@@ -19,10 +19,13 @@ class ReadingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes: held now by all the processes, and the most that one of them ever held."""
+    """Bytes: held now by all the processes; the most that one of them ever held; and of what is held now, the part
+    in memory that the system cannot take back (the rest, pages of files and swap, is not lost to others).
+    """
 
     bytes: int
     lifetime: int
+    kept: int
 
 
 def read_footprint(pids: Iterable[int], *, exact_above: int = 0) -> Footprint | None:
@@ -46,14 +49,19 @@ def _together(readings: Iterable[Footprint | None]) -> Footprint | None:
     alive = [reading for reading in readings if reading is not None]
     if not alive:
         return None
-    return Footprint(sum(one.bytes for one in alive), max(one.lifetime for one in alive))
+    return Footprint(
+        bytes=sum(one.bytes for one in alive),
+        lifetime=max(one.lifetime for one in alive),
+        kept=sum(one.kept for one in alive),
+    )
 
 
 def _resident(pid: int) -> Footprint | None:
     fields = _fields(Path(f"/proc/{pid}/status"))
     if fields is None or "VmRSS" not in fields:  # a zombie has no memory
         return None
-    return Footprint(fields["VmRSS"] + fields.get("VmSwap", 0), fields.get("VmHWM", fields["VmRSS"]))
+    held, lifetime = fields["VmRSS"] + fields.get("VmSwap", 0), fields.get("VmHWM", fields["VmRSS"])
+    return Footprint(held, lifetime, kept=fields.get("RssAnon", held) + fields.get("RssShmem", 0))
 
 
 def _proportional(pid: int) -> Footprint | None:
@@ -66,7 +74,7 @@ def _proportional(pid: int) -> Footprint | None:
         return resident
     if fields is None or "Pss" not in fields:
         return resident
-    return Footprint(fields["Pss"] + fields.get("SwapPss", 0), resident.lifetime)
+    return Footprint(fields["Pss"] + fields.get("SwapPss", 0), resident.lifetime, resident.kept)
 
 
 def _fields(path: Path) -> dict[str, int] | None:

@@ -28,7 +28,8 @@ def read_usage(pid: int) -> Footprint | None:
 
 def parse_usage(raw: bytes) -> Footprint:
     values = LAYOUT.unpack(raw)
-    return Footprint(values[PHYS_FOOTPRINT], values[LIFETIME_MAX_PHYS_FOOTPRINT])
+    held = values[PHYS_FOOTPRINT]
+    return Footprint(held, values[LIFETIME_MAX_PHYS_FOOTPRINT], kept=held)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ class Node(models.Model):
     ceiling_bytes = models.BigIntegerField(default=0)
     largest_bytes = models.BigIntegerField(default=0, help_text="The most that one lease could ever be.")
     ceiling_terms = models.JSONField(default=dict)
+    runtimes = models.JSONField(default=dict, help_text="Each worker environment: ok, versions, problem, mend_command.")
 
     class Meta:
         verbose_name = _("node")

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from memory.books import Books
 from memory.device import read_device
+from memory.errors import LaunchFailed
 from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
 from memory.models import Lease, Node
-from memory.orphans import LEASE_VARIABLE, end_orphans, still_running
+from memory.orphans import LEASE_VARIABLE, end_orphans
 from memory.processes import ProcessGroup
 from memory.sampler import Sampler
 from memory.workers import Worker, WorkerSpec
@@ -46,6 +47,7 @@ class LocalNode:
         self._launcher = launcher
         self._mark = worker_mark(row.name)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     @classmethod
     @asynccontextmanager
@@ -67,6 +69,29 @@ class LocalNode:
                 yield node
             finally:
                 await node._close(keeping)
+
+    async def reserve(self, kind: str, holder: str, size: int) -> Lease:
+        """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
+
+        Raises:
+            NeverFits: larger than this machine could ever promise.
+            NoRoom: it would fit if other leases ended.
+        """
+        reserving = self._in_background(in_database(self.ledger.reserve)(kind, holder, size))
+        try:
+            return await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            self._in_background(self._give_back(reserving))
+            raise
+
+    async def release(self, lease: Lease) -> None:
+        """Take back a lease that was never launched. Tried until the database takes it."""
+        while True:
+            try:
+                return await in_database(self.ledger.release)(lease)
+            except Exception:
+                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
         """Start a worker under a reserved lease, which the node releases when the worker's last process is gone.
@@ -93,11 +118,13 @@ class LocalNode:
         try:
             worker = await self._launcher(spec, lease=lease.bytes, tolerance=tolerance_of(lease.bytes), mark=mark)
         except BaseException:
-            await self._release(lease)
+            await self.release(lease)
             raise
         self.workers.add(worker)
-        self._in_background(self._keep(worker, lease))
+        self._in_background(self._keep(worker, lease)).add_done_callback(_log_failure)
         try:
+            if self._closing:
+                raise LaunchFailed("The node is closing and starts no more workers.")
             await self._bind(worker, lease)
             await worker.greet()
         except BaseException as error:
@@ -110,22 +137,21 @@ class LocalNode:
         group = worker.watch.group or ProcessGroup.of(worker.pid)
         await in_database(self.ledger.bind)(lease, worker.pid, group.started if group else 0.0)
         await asyncio.to_thread(self.sampler.watch, worker.watch)
+        if worker.gone.is_set():  # it was too quick, and may have been taken off the watch before it was on it
+            await asyncio.to_thread(self.sampler.unwatch, worker.watch)
 
     async def _keep(self, worker: Worker, lease: Lease) -> None:
         """Stay with a worker to its end, and only then release its lease."""
         status, signal = await worker.reap()
         await asyncio.to_thread(self.sampler.unwatch, worker.watch)
-        await self._release(lease)
+        await self.release(lease)
         self.workers.discard(worker)
         worker.finish(status, signal)
 
-    async def _release(self, lease: Lease) -> None:
-        while True:
-            try:
-                return await in_database(self.ledger.release)(lease)
-            except Exception:
-                log.exception("lease_release_failed", lease=lease.pk, message="It is tried again.")
-            await asyncio.sleep(RETRY_SECONDS)
+    async def _give_back(self, reserving: asyncio.Task[Lease]) -> None:
+        await asyncio.wait({reserving})
+        if not reserving.cancelled() and reserving.exception() is None:
+            await self.release(reserving.result())
 
     async def _abandon(self, launching: asyncio.Task[Worker]) -> None:
         """Nobody waits for this worker any more."""
@@ -142,6 +168,7 @@ class LocalNode:
             await asyncio.sleep(BOOKS_SECONDS)
 
     async def _close(self, keeping: asyncio.Task[None]) -> None:
+        self._closing = True
         stops = [asyncio.ensure_future(worker.stop("the node is closing")) for worker in self.workers]
         if pending := {*stops, *self._tasks}:
             await asyncio.wait(pending, timeout=CLOSE_SECONDS)
@@ -154,9 +181,9 @@ class LocalNode:
     def _recover(self) -> Books:
         """What a dead node left: end its workers, release their leases, and say how much may be promised now."""
         leases = list(Lease.objects.filter(node=self.row))
-        end_orphans(leases, self._mark)
+        stuck = end_orphans(leases, self._mark)
         for lease in leases:
-            if not still_running(lease):
+            if lease.pid not in stuck:
                 self.ledger.release(lease)
         books = Books(self.row, self.ledger, self.sampler, read_device())
         books.write()
@@ -168,6 +195,11 @@ class LocalNode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _log_failure(keeping: asyncio.Task[None]) -> None:
+    if not keeping.cancelled() and (error := keeping.exception()):
+        log.error("worker_not_kept", message="A worker was left to itself and its lease stays.", exc_info=error)
 
 
 def worker_mark(name: str) -> dict[str, str]:

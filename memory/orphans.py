@@ -18,8 +18,11 @@ KILL_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
-def end_orphans(leases: Iterable[Lease], mark: Mapping[str, str]) -> None:
-    """End every process group that carries `mark`, and those that the leases are bound to. Blocks up to 7 s."""
+def end_orphans(leases: Iterable[Lease], mark: Mapping[str, str]) -> set[int]:
+    """End every process group that carries `mark`, and those that the leases are bound to. Blocks up to 7 s.
+
+    Returns the pids of those that not even SIGKILL ended; none, unless the kernel itself is stuck.
+    """
     groups = {*_marked(mark), *_bound(leases)}
     for group in groups:
         log.warning("orphan_found", pid=group.pid, message="A worker of a node that is gone still runs. It is ended.")
@@ -27,14 +30,10 @@ def end_orphans(leases: Iterable[Lease], mark: Mapping[str, str]) -> None:
     left = _wait(groups, TERM_SECONDS)
     for group in left:
         group.signal(signal.SIGKILL)
-    for group in _wait(left, KILL_SECONDS):
-        log.error("orphan_left", pid=group.pid, message="A worker that a dead node left does not end, even by SIGKILL.")
-
-
-def still_running(lease: Lease) -> bool:
-    if lease.pid is None or lease.pid_started is None:
-        return False
-    return bool(ProcessGroup(lease.pid, lease.pid_started).members())
+    stuck = {group.pid for group in _wait(left, KILL_SECONDS)}
+    for pid in stuck:
+        log.error("orphan_left", pid=pid, message="A worker of a dead node does not end, and keeps its lease.")
+    return stuck
 
 
 def _marked(mark: Mapping[str, str]) -> set[ProcessGroup]:

@@ -32,14 +32,11 @@ class WorkerSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One tick's figures. `held` is what the workers hold together, in bytes."""
+    """One tick's figures. `held`, in bytes, is what the workers keep from everybody else."""
 
     machine: Machine
-    workers: tuple[WorkerSample, ...]
-
-    @property
-    def held(self) -> int:
-        return sum(worker.footprint for worker in self.workers)
+    workers: tuple[WorkerSample, ...] = ()
+    held: int = 0
 
 
 class Sampler:
@@ -50,7 +47,7 @@ class Sampler:
         self._stopped = threading.Event()
         self._ticked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
-        self.latest = Sample(read_machine(), ())
+        self.latest = Sample(read_machine())
 
     def start(self) -> None:
         self._thread.start()
@@ -79,8 +76,9 @@ class Sampler:
                     watch.pulse.forgive(late)
                 self._observe(watch, table)
                 enforce(watch, now)
-            held = tuple(WorkerSample(one.kind, one.holder, one.footprint or 0) for one in self._watched)
-        self.latest = Sample(read_machine(), held)
+            workers = tuple(WorkerSample(one.kind, one.holder, one.footprint or 0) for one in self._watched)
+            held = sum(one.kept for one in self._watched)
+        self.latest = Sample(read_machine(), workers, held)
 
     def _observe(self, watch: Watch, table: Sessions) -> None:
         if watch.group is None:
@@ -91,7 +89,7 @@ class Sampler:
             watch.note_failure(str(error))
             return
         if found is not None:
-            watch.note(found.bytes, found.lifetime)
+            watch.note(found)
 
     def _run(self) -> None:
         while not self._stopped.wait(PERIOD_SECONDS):

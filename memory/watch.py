@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+from memory.footprint import Footprint
 from memory.processes import ProcessGroup
 
 
@@ -49,15 +50,16 @@ class Watch:
     group: ProcessGroup | None = None
     launched: float = field(default_factory=time.monotonic)
     footprint: int | None = None
+    kept: int = 0
     peak: int | None = None
     failed_readings: int = 0
     failed_because: str = ""
     verdict: Verdict | None = None
     kill_at: float | None = None
 
-    def note(self, footprint: int, lifetime: int) -> None:
-        self.footprint, self.failed_readings = footprint, 0
-        self.peak = max(self.peak or 0, footprint, lifetime)
+    def note(self, reading: Footprint) -> None:
+        self.footprint, self.kept, self.failed_readings = reading.bytes, reading.kept, 0
+        self.peak = max(self.peak or 0, reading.bytes, reading.lifetime)
 
     def note_failure(self, reason: str) -> None:
         self.failed_readings += 1

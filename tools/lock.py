@@ -32,6 +32,6 @@ def _compile(source: str, target: str, *options: str) -> None:
     command(
         [*uv, "--python-version", "3.11", *upgrade, *options, source, "--output-file", target],
         cwd=REQUIREMENTS,
-        env={"UV_CUSTOM_COMPILE_COMMAND": "make lock"},
+        env={"UV_CUSTOM_COMPILE_COMMAND": "make lock", "MACOSX_DEPLOYMENT_TARGET": "14.0"},
     )
     say(f"requirements/{target}")

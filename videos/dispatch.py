@@ -13,16 +13,18 @@ from django.utils import timezone
 from fmlx_site.live import listening
 from inference.models import ModelFolder
 from memory import LocalNode, NeverFits, NoRoom
+from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
 from videos.errors import FenceLost
-from videos.generation import Generation
+from videos.generation import RUNTIME, Generation
 from videos.models import VideoJob
 from videos.predictor import predict
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # a deleted job's worker is told within this, if the wake-up was lost
 LOOK_AHEAD = 50
+NOT_BUILT = f"The {RUNTIME} runtime is not built on this node; run 'manage.py buildworker {RUNTIME}' there."
 NODE_SILENT_SECONDS = 30.0  # thirty missed heartbeats
 
 
@@ -54,15 +56,32 @@ class Dispatcher:
             log.exception("The queue could not be read; trying again.")
 
     async def _take(self) -> tuple[VideoJob, Lease, ModelFolder] | None:
-        taken, changed = await sync_to_async(self._choose)()
+        choosing = asyncio.ensure_future(sync_to_async(self._choose)())
+        try:
+            taken, changed = await asyncio.shield(choosing)
+        except asyncio.CancelledError:
+            await self._put_back((await choosing)[0])
+            raise
         for job in changed:
             await live.job_changed(job)
         if taken:
             await live.job_changed(taken[0])
         return taken
 
+    async def _put_back(self, taken: tuple[VideoJob, Lease, ModelFolder] | None) -> None:
+        """The node stops at the very moment it took a job: the next one finds it as it was."""
+        if taken:
+            job, lease, _folder = taken
+            await self._node.release(lease)
+            message = "The server was stopped before the job began."
+            give_way = sync_to_async(settle.try_again_or_fail)
+            await give_way(job, "server_stopping", message, gave_way=True, transient=True)
+
     def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
         """The first job in line that fits. One that does not may be overtaken, but only so often."""
+        if not runtime_python(settings.FMLX.home, RUNTIME).exists():
+            waiting = jobs.candidates(self._node.row.pk, LOOK_AHEAD)
+            return None, [job for late in waiting for job in jobs.say_why(late, NOT_BUILT)]
         passed_over: list[VideoJob] = []
         changed: list[VideoJob] = []
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):

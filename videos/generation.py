@@ -10,6 +10,7 @@ from django.conf import settings
 
 from inference.models import ModelFolder
 from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
+from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
 from videos.errors import FenceLost
@@ -18,6 +19,7 @@ from videos.outcome import Outcome, outcome_of
 from videos.progress import PHASES, Meter
 
 log = structlog.get_logger(__name__)
+RUNTIME = "mlx-gen"
 REPORT_SECONDS = 0.1  # at most ten reports a second reach the database and the listeners
 
 
@@ -75,11 +77,11 @@ class Generation:
             await asyncio.gather(reporter, stopper, return_exceptions=True)
 
     def _worker_spec(self, work: Path) -> WorkerSpec:
-        python = settings.FMLX.runtimes / "mlx-gen" / "bin" / "python"
+        python = runtime_python(settings.FMLX.home, RUNTIME)
         return WorkerSpec(
             kind="generator",
             holder=self.job.pk,
-            runtime="mlx-gen",
+            runtime=RUNTIME,
             argv=[str(python), "-m", "videos.runtimes.mlx_gen.worker"],
             log=storage.log_file(self.job),
             cwd=work,

@@ -2,6 +2,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from pytest_django import Settings
 
 from memory.node import LocalNode
@@ -17,7 +19,14 @@ def home(tmp_path: Path, settings: Settings) -> Path:
 
 
 @pytest.fixture
-async def node(home: Path, transactional_db: None) -> AsyncIterator[LocalNode]:
+async def database(transactional_db: None) -> AsyncIterator[None]:
+    """The database, and no connection to it left open in the thread that async code reaches it through."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
+@pytest.fixture
+async def node(home: Path, database: None) -> AsyncIterator[LocalNode]:
     async with LocalNode.open("test-node") as node:
         yield node
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from asgiref.sync import sync_to_async
-
 from memory.models import Lease
 from memory.node import LocalNode
 from memory.processes import process
@@ -27,7 +25,7 @@ def simple_spec(home: Path, *arguments: str, **fields: Any) -> WorkerSpec:
 
 
 async def reserve(node: LocalNode, size: int = 512 * MIB, holder: str = "job") -> Lease:
-    return await sync_to_async(node.ledger.reserve)("test", holder, size)
+    return await node.reserve("test", holder, size)
 
 
 async def launch(node: LocalNode, spec: WorkerSpec, size: int = 512 * MIB) -> Worker:

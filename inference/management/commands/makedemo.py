@@ -4,6 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from memory.environments import runtime_python
+
 MODULES = {"demo-video": "videos.runtimes.mlx_gen.demo"}
 
 
@@ -13,7 +15,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         folder = settings.FMLX.home / "models"
         folder.mkdir(parents=True, exist_ok=True)
-        python = settings.FMLX.runtimes / "mlx-gen" / "bin" / "python"
+        python = runtime_python(settings.FMLX.home, "mlx-gen")
         if not python.exists():
             raise CommandError("The worker environment is not built; run 'manage.py buildworker mlx-gen' first.")
         for name, module in MODULES.items():

@@ -1,0 +1,207 @@
+"""The dispatcher on a real node, with a worker in a thread: what it takes, what it passes over, what it says."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.utils import timezone
+
+from inference.models import ModelFolder
+from memory import LocalNode
+from memory.inprocess import InProcessLauncher
+from memory.models import Lease, Node
+from tests.helpers import await_for
+from videos import dispatch, jobs
+from videos.models import VideoJob
+from videos.predictor import predict
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def draws(channel, spec):
+    """The least a video worker does: every phase, and a file."""
+    for phase in ("loading", "encoding", "denoising", "decoding", "muxing"):
+        channel.event(phase, step=1, total_steps=1)
+    path = f"{spec['output_dir']}/video.mp4"
+    with open(path, "wb") as stream:  # noqa: PTH123
+        stream.write(b"frames")
+    file = {"name": "video.mp4", "bytes": 6, "sha256": "x", "media_type": "video/mp4"}
+    used = {"guidance_scale": 1.0, "guidance_scale_2": 1.0, "flow_shift": 1.0, "peak_memory_bytes": 1}
+    return {"files": {"video": file}, "pipeline": "wan2.2-t2v-a14b", "phase_seconds": {"denoising": 1.0}, **used}
+
+
+def waits(channel, spec):
+    while True:
+        channel.event("denoising", step=1, total_steps=2)
+        channel.stopping.wait(0.02)
+
+
+def breaks(channel, spec):
+    raise ZeroDivisionError("the worker's own mistake")
+
+
+@pytest.fixture
+def home(tmp_path, settings):
+    (tmp_path / "runtimes" / "mlx-gen" / "bin").mkdir(parents=True)
+    (tmp_path / "runtimes" / "mlx-gen" / "bin" / "python").touch()
+    changes = {"home": tmp_path, "video_backoff_seconds": 0.0}
+    settings.FMLX = django_settings.FMLX.model_copy(update=changes)
+    return tmp_path
+
+
+@asynccontextmanager
+async def dispatching(work):
+    async with LocalNode.open("here", launcher=InProcessLauncher(work)) as node:
+        await ModelFolder.objects.filter(name="demo-video").aupdate(node=node.row)
+        running = asyncio.create_task(dispatch.Dispatcher(node).run())
+        try:
+            yield node
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def ended(job):
+    async def over():
+        await job.arefresh_from_db()
+        return job.finished
+
+    await await_for(over, what="the job to end")
+    return job
+
+
+async def told(job):
+    return [event.what async for event in job.history.all()]
+
+
+async def test_a_job_is_done_once_and_its_lease_is_given_back(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(draws):
+        done = await ended(job)
+        await await_for(no_lease, what="the lease to be released")
+    assert (done.status, done.progress, await told(done)) == ("completed", 100, ["started", "completed"])
+    artifact = await done.artifacts.aget()
+    assert (home / "artifacts" / artifact.path).read_bytes() == b"frames"
+    assert done.expires_at > timezone.now()
+    assert not any((home / "work" / "here").iterdir())
+    attempt = await done.attempts.aget()
+    assert (attempt.outcome, attempt.lease_bytes) == ("completed", predict(await folder(), 64, 64))
+
+
+async def no_lease():
+    return not await Lease.objects.aexists()
+
+
+async def folder():
+    return await ModelFolder.objects.aget(name="demo-video")
+
+
+async def test_a_workers_own_error_is_the_jobs_error_and_is_not_tried_again(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(breaks):
+        failed = await ended(job)
+    assert (failed.status, failed.error_code, failed.attempt_count) == ("failed", "worker_error", 1)
+    assert "the worker's own mistake" in failed.error_message
+    assert "ZeroDivisionError" in (await failed.attempts.aget()).detail
+
+
+async def test_cancelling_stops_the_worker_and_leaves_nothing(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(waits) as node:
+        await await_for(lambda: node.workers, what="the worker to run")
+        await job.arefresh_from_db()
+        await sync_to_async(jobs.cancel)(job)
+        await await_for(lambda: not node.workers, what="the worker to go")
+        await await_for(lambda: not list((home / "work" / "here").iterdir()), what="its folder to go")
+    assert (await ended(job)).error_code == "cancelled"
+    assert not await Lease.objects.aexists()
+
+
+async def test_a_deleted_job_takes_its_worker_with_it(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(waits) as node:
+        await await_for(lambda: node.workers, what="the worker to run")
+        await VideoJob.objects.all().adelete()
+        await await_for(lambda: not node.workers, what="the worker to go")
+    assert not await Lease.objects.aexists()
+    assert not (home / "artifacts" / job.pk).exists()
+
+
+async def test_a_server_that_stops_in_good_order_costs_the_job_no_attempt(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(waits) as node:
+        await await_for(lambda: node.workers, what="the worker to run")
+    await job.arefresh_from_db()
+    assert (job.status, job.attempt_count, await told(job)) == ("queued", 0, ["started", "server_stopping"])
+    async with dispatching(draws):
+        assert (await ended(job)).status == "completed"
+
+
+async def test_what_a_killed_server_was_doing_is_done_again(home, make_job, node):
+    job = await sync_to_async(jobs.claim)(await sync_to_async(make_job)(), node.pk)
+    stray = home / "artifacts" / "video_of_nobody"
+    stray.mkdir(parents=True)
+    async with dispatching(draws):
+        done = await ended(job)
+    assert await told(done) == ["started", "server_restarted", "started", "completed"]
+    assert done.attempt_count == 2
+    assert not stray.exists()
+
+
+async def test_a_silent_nodes_job_is_taken_over_and_its_late_result_is_refused(home, make_job, model):
+    silent = timezone.now() - timedelta(minutes=5)
+    other = await Node.objects.acreate(name="there", boot_id="1", pid=1, heartbeat_at=silent)
+    lost = await sync_to_async(jobs.claim)(await sync_to_async(make_job)(), other.pk)
+    async with dispatching(draws):
+        done = await ended(await VideoJob.objects.aget(pk=lost.pk))
+    assert await told(done) == ["started", "node_lost", "started", "completed"]
+    with pytest.raises(jobs.FenceLost):
+        await sync_to_async(jobs.finish)(lost.pk, lost.fence, expires_at=timezone.now())
+
+
+async def test_attempts_have_an_end(home, make_job, settings):
+    settings.FMLX = settings.FMLX.model_copy(update={"video_attempts": 2})
+    job = await sync_to_async(make_job)(attempt_count=1)
+    node = await Node.objects.aget(name="here")
+    await sync_to_async(jobs.claim)(job, node.pk)
+    async with dispatching(draws):
+        failed = await ended(job)
+    assert (failed.error_code, failed.attempt_count) == ("server_restarted", 2)
+    assert "the last" in failed.error_message
+
+
+async def test_a_small_job_may_overtake_one_that_waits_for_memory_but_only_so_often(home, make_job, settings):
+    settings.FMLX = settings.FMLX.model_copy(update={"video_overtakes": 2})
+    big = await sync_to_async(make_job)(width=512, height=512)
+    small = [await sync_to_async(make_job)() for _ in range(4)]
+    async with LocalNode.open("here", launcher=InProcessLauncher(draws)) as node:
+        ledger, choose = node.ledger, sync_to_async(dispatch.Dispatcher(node)._choose)
+        room = await sync_to_async(ledger.room)()
+        too_little = predict(await folder(), 512, 512) - 1
+        other = await sync_to_async(ledger.reserve)("engine", "chat", room.ceiling - too_little)
+        for expected in small[:2]:
+            (job, lease, _), _ = await choose()
+            assert job.pk == expected.pk
+            await sync_to_async(ledger.release)(lease)
+        await big.arefresh_from_db()
+        assert (big.overtaken, "is needed" in big.waiting_reason) == (2, True)
+        assert (await choose())[0] is None
+        await sync_to_async(ledger.release)(other)
+        (job, _, _), _ = await choose()
+        assert (job.pk, job.waiting_reason) == (big.pk, "")
+
+
+async def test_a_job_waits_with_the_reason_when_the_runtime_is_not_built(home, make_job):
+    (home / "runtimes" / "mlx-gen" / "bin" / "python").unlink()
+    job = await sync_to_async(make_job)()
+
+    async def said():
+        await job.arefresh_from_db()
+        return job.waiting_reason
+
+    async with dispatching(draws):
+        assert "buildworker mlx-gen" in await await_for(said, what="the reason")
+    assert job.status == "queued"
