@@ -1,0 +1,329 @@
+"""The tick: inbox, prefill, decode, answers. Everything here runs on the one thread that owns MLX."""
+
+import queue
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+
+import mlx.core as mx
+
+from inference.engine import messages
+from inference.engine.admission import Admission, retry_after
+from inference.engine.answers import Answers, Say
+from inference.engine.bounds import Bounds
+from inference.engine.cohorts import Cohort, Cohorts, Step
+from inference.engine.gate import Gate
+from inference.engine.messages import Json, Refusal
+from inference.engine.models import Loaded
+from inference.engine.pace import Pace
+from inference.engine.prefill import Prefill
+from inference.engine.prefilling import Prefilling
+from inference.engine.requests import Request, Sequence
+from inference.engine.settings import Settings
+from memory.protocol import Message
+
+STATUS_SECONDS = 1.0
+STUCK_SECONDS = 2.0  # macOS's footprint follows a release by up to 0.5 s (jundot/omlx issue 1833)
+STUCK_LOOK_SECONDS = 0.05
+SMOOTHING = 0.2
+Inbox = queue.SimpleQueue[Request | Message]
+
+
+class Engine:
+    def __init__(self, loaded: Loaded, settings: Settings, bounds: Bounds, gate: Gate, rate: float, say: Say) -> None:
+        self.inbox: Inbox = queue.SimpleQueue()
+        self._bounds, self._gate, self._say = bounds, gate, say
+        self._answers = Answers(say, loaded.vocabulary, loaded.eos)
+        self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
+        self._prefilling = Prefilling(loaded, bounds, gate, Pace(rate), settings.decode_gap)
+        self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
+        self._requests: dict[str, Request] = {}
+        self._served = self._ticks = 0
+        self._said_status = self._stuck_since = 0.0
+        self._stopping = False
+
+    def run(self) -> Json:
+        """Until the node says stop. Returns what was done in all."""
+        while not self._stopping:
+            self._tick()
+        for request in list(self._requests.values()):
+            self._fail(request, Refusal(503, "engine_stopped", "The model was unloaded.", retry_after=1))
+        return {
+            "requests": self._served,
+            "prompt_tokens": self._prefilling.prompt_tokens,
+            "completion_tokens": self._answers.completion_tokens,
+        }
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        self._read_inbox()
+        self._admit()
+        self._prefill()
+        self._join()
+        self._decode()
+        self._answers.flush()
+        self._status()
+
+    # the inbox
+
+    def _read_inbox(self) -> None:
+        try:
+            if not self._requests:
+                self._act_on(self.inbox.get(timeout=STATUS_SECONDS))
+            elif self._stuck_since:
+                self._act_on(self.inbox.get(timeout=STUCK_LOOK_SECONDS))
+            while True:
+                self._act_on(self.inbox.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _act_on(self, message: Request | Message) -> None:
+        if isinstance(message, Request):
+            self._receive(message)
+        elif message["type"] == "abort":
+            self._abort(message.get("id", ""))
+        elif message["type"] == "lease":
+            self._gate.lease = message["bytes"]
+        elif message["type"] == "stop":
+            self._stopping = True
+
+    def _receive(self, request: Request) -> None:
+        try:
+            self._admission.enter(Prefill(request, request.sequences))
+        except Refusal as refusal:
+            self._say(messages.refused(request.id, refusal))
+        else:
+            self._requests[request.id] = request
+
+    def _abort(self, id_: str) -> None:
+        if request := self._requests.get(id_):
+            self._answers.forget(request)
+            self._remove(request)
+            self._say(messages.aborted(request.id, request.usage))
+
+    # letting in
+
+    def _admit(self) -> None:
+        for prefill, refusal in self._admission.impatient(self._until_room()):
+            self._refuse(prefill.request, refusal)
+        while len(self._admission):
+            active = self._prefilling.active
+            promised = self._admission.promise(self._holding())
+            free = self._cohorts.free - sum(len(prefill.sequences) for prefill in active)
+            if prefill := self._admission.next(promised, free):
+                self._let_in(prefill)
+            elif active or len(self._cohorts):
+                return
+            else:
+                self._refuse_first()
+
+    def _let_in(self, prefill: Prefill) -> None:
+        self._prefilling.active.append(prefill)
+        request = prefill.request
+        if not request.accepted:
+            request.accepted = time.monotonic()
+            self._say(messages.accepted(request.id, len(request.prompt), request.max_tokens))
+
+    def _refuse_first(self) -> None:
+        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown."""
+        first = next(iter(self._admission))
+        try:
+            self._admission.require_possible(first)
+        except Refusal as refusal:
+            self._refuse(first.request, refusal)
+        else:
+            raise AssertionError("A prompt that fits the empty engine was not let in.")
+
+    def _holding(self) -> Iterable[Sequence]:
+        yield from self._cohorts.sequences
+        for prefill in self._prefilling.active:
+            yield from prefill.sequences
+
+    def _until_room(self) -> int:
+        """Seconds until the first of those that decode could end."""
+        left = min((sequence.left for sequence in self._cohorts.sequences), default=0)
+        return retry_after(left * self._prefilling.step_seconds)
+
+    # prefill
+
+    def _prefill(self) -> None:
+        for prefill in self._prefilling.run(self._cohorts.under_way(), bool(len(self._cohorts))):
+            if prefill.fault:
+                self._fail(prefill.request, _engine_error(prefill.fault))
+            elif prefill.remaining:
+                self._say(messages.prefilled(prefill.request.id, prefill.done, prefill.total))
+            while not self.inbox.empty():
+                self._act_on(self.inbox.get())
+        self._free_the_stuck(self._prefilling.held_up)
+
+    def _join(self) -> None:
+        for prefill in [one for one in self._prefilling.active if not one.remaining]:
+            count, length = len(prefill.sequences), len(prefill.tokens)
+            for cohort, needed in self._cohorts.options(count, length):
+                if self._gate.allows(needed):
+                    self._start(prefill, cohort or self._cohorts.open())
+                    break
+            else:
+                self._gate.counts.waited += 1
+                self._free_the_stuck(prefill)
+
+    def _start(self, prefill: Prefill, cohort: Cohort) -> None:
+        prefill.request.prefill_ended = prefill.request.prefill_ended or time.monotonic()
+        self._prefilling.active.remove(prefill)
+        cohort.join(prefill.sequences, prefill.cache)
+        prefill.cache = None
+
+    def _free_the_stuck(self, stuck: Prefill | None) -> None:
+        """The gate holds somebody up and nobody decodes, so nothing will get free by itself."""
+        if stuck is None or stuck not in self._prefilling.active or len(self._cohorts):
+            self._stuck_since = 0.0
+            return
+        others = [one for one in self._prefilling.active if one is not stuck and one.cache is not None]
+        if others:
+            self._send_back(max(others, key=lambda one: one.request.arrived))
+        elif not self._stuck_since:
+            self._stuck_since = time.monotonic()
+        elif time.monotonic() - self._stuck_since > STUCK_SECONDS:
+            self._stuck_since = 0.0
+            self._gate.counts.refused += 1
+            self._fail(stuck.request, self._cannot_go_on())
+
+    def _send_back(self, prefill: Prefill) -> None:
+        self._prefilling.active.remove(prefill)
+        prefill.forget()
+        self._admission.enter_again(prefill)
+
+    # decode
+
+    def _decode(self) -> None:
+        began = time.monotonic()
+        for cohort in self._cohorts:
+            newcomers = bool(cohort.newcomers)
+            self._step(cohort)
+            if newcomers:
+                self._step(cohort)  # the first of a newcomer's tokens is ready a step later
+        self._cohorts.tidy()
+        taken = time.monotonic() - began
+        pace = self._prefilling
+        pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
+
+    def _step(self, cohort: Cohort) -> None:
+        self._make_room(cohort)
+        if not cohort.size:
+            return
+        try:
+            steps = self._measured_step(cohort) if cohort.newcomers else list(cohort.step())
+        except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
+            traceback.print_exc(file=sys.stderr)
+            self._lose(cohort, f"{type(error).__name__}: {error}")
+            return
+        self._take(cohort, steps)
+
+    def _measured_step(self, cohort: Cohort) -> list[Step]:
+        with self._gate.measured(self._cohorts.step_bytes(cohort)):
+            steps = list(cohort.step())
+            mx.synchronize()
+        return steps
+
+    def _take(self, cohort: Cohort, steps: list[Step]) -> None:
+        for step in steps:
+            request = step.sequence.request
+            if step.sequence.fault and not request.ended:
+                self._fail(request, _engine_error(step.sequence.fault))
+            elif not request.ended:
+                request.first_token = request.first_token or time.monotonic()
+                self._answers.take(step)
+        ended = [step.sequence for step in steps if step.sequence.reason]
+        cohort.drop(ended)
+        for request in {id(sequence.request): sequence.request for sequence in ended}.values():
+            if all(sequence.reason for sequence in request.sequences) and not request.ended:
+                self._finish(request)
+
+    def _make_room(self, cohort: Cohort) -> None:
+        """Every step must leave room for the cache to grow; the youngest gives its room to the others."""
+        while cohort.size and not self._gate.allows(self._cohorts.step_bytes(cohort)):
+            filling = [one for one in self._prefilling.active if one.cache is not None]
+            youngest = max(self._cohorts.sequences, key=lambda sequence: sequence.request.arrived)
+            self._gate.counts.waited += 1
+            if filling:
+                self._send_back(max(filling, key=lambda one: one.request.arrived))
+            elif len(self._cohorts.sequences) == 1:
+                self._gate.counts.refused += 1
+                self._fail(youngest.request, self._cannot_go_on())
+            else:
+                self._interrupt(youngest)
+
+    def _interrupt(self, sequence: Sequence) -> None:
+        """It will be prefilled again, what it has generated included, and go on."""
+        for cohort in self._cohorts:
+            cohort.drop([sequence])
+        self._admission.enter_again(Prefill(sequence.request, [sequence]))
+
+    def _lose(self, cohort: Cohort, fault: str) -> None:
+        self._cohorts.discard(cohort)
+        for sequence in cohort.sequences:
+            if not sequence.request.ended:
+                self._fail(sequence.request, _engine_error(fault))
+
+    # endings
+
+    def _finish(self, request: Request) -> None:
+        self._remove(request)
+        self._served += 1
+        self._answers.finish(request)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        if request.accepted:
+            self._fail(request, refusal)
+            return
+        self._remove(request)
+        self._say(messages.refused(request.id, refusal))
+
+    def _fail(self, request: Request, refusal: Refusal) -> None:
+        self._remove(request)
+        self._answers.fail(request, refusal)
+
+    def _remove(self, request: Request) -> None:
+        request.ended = True
+        self._requests.pop(request.id, None)
+        for waiting in [one for one in self._admission if one.request is request]:
+            self._admission.leave(waiting)
+        self._prefilling.active = [one for one in self._prefilling.active if one.request is not request]
+        for cohort in self._cohorts:
+            cohort.drop(request.sequences)
+
+    def _cannot_go_on(self) -> Refusal:
+        return Refusal(
+            413,
+            "context_too_large_for_memory",
+            f"The model's lease of {self._gate.lease:,} bytes has no room for this request to go on: "
+            f"{self._gate.usage():,} are in use. Shorten it, or give the model a larger lease.",
+        )
+
+    # what the node sees
+
+    def _status(self) -> None:
+        now = time.monotonic()
+        if now - self._said_status < STATUS_SECONDS:
+            return
+        self._said_status = now
+        if not self._requests:
+            self._gate.settle()
+        self._say({"phase": "status", "tick": self._ticks, **self._counts(), **self._gate.status()})
+
+    def _counts(self) -> Json:
+        return {
+            "running": len(self._cohorts.sequences),
+            "prefilling": len(self._prefilling.active),
+            "waiting": len(self._admission),
+            "cohorts": len(self._cohorts),
+            "promised_bytes": self._admission.promise(self._holding()),
+            "prompt_tokens": self._prefilling.prompt_tokens,
+            "completion_tokens": self._answers.completion_tokens,
+            "chunk_tokens": self._prefilling.chunk_tokens,
+        }
+
+
+def _engine_error(fault: str) -> Refusal:
+    return Refusal(500, "engine_error", f"The engine could not go on with this request: {fault}")
