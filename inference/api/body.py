@@ -37,8 +37,19 @@ async def read_json(request: HttpRequest) -> Body:
     if kind not in ("application/json", ""):
         raise UnsupportedMediaType(f"A body of type {kind!r} is not read here; send application/json.")
     if int(request.headers.get("Content-Length") or LARGE_BYTES) < LARGE_BYTES:
-        return json_object(request.body)
-    return await asyncio.to_thread(lambda: json_object(request.body))
+        return _sendable(request.body)
+    return await asyncio.to_thread(lambda: _sendable(request.body))
+
+
+def _sendable(raw: bytes) -> Body:
+    """Half of a surrogate pair can be written in JSON, and is no character that could be passed on."""
+    body = json_object(raw)
+    if b"\\ud" in raw.lower():
+        try:
+            json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest("The body holds half of a surrogate pair, which is no text.", param="body") from None
+    return body
 
 
 def json_object(raw: bytes) -> Body:
