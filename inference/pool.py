@@ -11,10 +11,10 @@ import structlog
 
 from fmlx_site.errors import FmlxError
 from fmlx_site.live import announce
-from inference.catalog import Served
+from inference.catalog import Catalog, Served
 from inference.client import Engine, Event
 from inference.entry import Entry
-from inference.errors import LoadFailed
+from inference.errors import EngineLost, LoadFailed, NodeUnreachable
 from inference.landlord import Landlord
 from inference.models import ModelFolder
 from inference.remote import RemotePool, reach
@@ -194,3 +194,14 @@ async def engine_for(model: Served) -> AsyncIterator[Engine]:
     """
     async with pool_for(model).engine_for(model) as engine:
         yield engine
+
+
+async def engine_states(catalog: Catalog) -> dict[str, Event]:
+    """What each model's engine is doing, on every node that this process can ask."""
+    own = pool_here()
+    states: dict[str, Event] = {}
+    others = {folder.node.name for model in catalog.models.values() for folder in model.folders}
+    for name in others - ({own.node.row.name} if own else set()):
+        with contextlib.suppress(NodeUnreachable, EngineLost):
+            states |= await RemotePool(name).states()
+    return states | (await own.states() if own else {})

@@ -28,6 +28,9 @@ INERT: Inert = {
     "prompt_cache_retention": (),
 }
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+OUR_TEMPLATE_VARIABLES = frozenset(
+    {"conversation", "messages", "tools", "tokenize", "return_dict", "add_generation_prompt", "continue_final_message"}
+)
 NULL_IN_ANSWERS = ("refusal", "tool_calls", "function_call", "audio", "annotations")
 
 
@@ -88,6 +91,9 @@ class ChatRequest(Sampling):
 
     @model_validator(mode="after")
     def _agrees(self) -> "ChatRequest":
+        if taken := OUR_TEMPLATE_VARIABLES & set(self.chat_template_kwargs or ()):
+            message = f"'chat_template_kwargs' cannot set {', '.join(sorted(taken))}, which the server sets itself."
+            raise InvalidRequest(message, param="chat_template_kwargs")
         if self.top_logprobs is not None and not self.logprobs:
             raise InvalidRequest("'top_logprobs' needs 'logprobs': true.", param="top_logprobs")
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
