@@ -22,6 +22,7 @@ from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
 DEPTH = 4  # messages, message, content, part
+UNREAD = "The request could not be read; the engine's log says why."
 Deliver = Callable[[Request | Message], None]
 
 
@@ -86,8 +87,7 @@ class Intake:
             self._close(id_, messages.refused(id_, refusal))
         except Exception:  # noqa: BLE001 - the outermost frame of one request
             traceback.print_exc(file=sys.stderr)
-            refusal = Refusal(500, "engine_error", "The request could not be read; the engine's log says why.")
-            self._close(id_, messages.refused(id_, refusal))
+            self._close(id_, messages.refused(id_, Refusal(500, "engine_error", UNREAD)))
         else:
             self._close(id_, request)
 

@@ -103,22 +103,25 @@ def _message(message: Any, at: int) -> dict[str, Any]:
         raise invalid("messages", f"messages[{at}] must be an object with a role.")
     clean = {**message, "content": _content(message.get("content"), at)}
     if calls := message.get("tool_calls"):
-        clean["tool_calls"] = [_call(call, at) for call in calls] if isinstance(calls, list) else _no_calls(at)
+        if not isinstance(calls, list):
+            raise _no_calls(at)
+        clean["tool_calls"] = [_call(call, at) for call in calls]
     return clean
 
 
 def _content(content: Any, at: int) -> str | None:
     if content is None or isinstance(content, str):
         return content
-    texts = [part.get("text") if isinstance(part, dict) else None for part in content] if type(content) is list else []
-    if not texts or not all(isinstance(text, str) for text in texts):
+    parts = content if isinstance(content, list) else []
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    if not texts or len(texts) < len(parts):
         raise invalid("messages", f"messages[{at}].content must be a text or a list of text parts.")
     return "".join(texts)
 
 
 def _call(call: Any, at: int) -> dict[str, Any]:
     if not isinstance(call, dict) or not isinstance(function := call.get("function"), dict):
-        return _no_calls(at)
+        raise _no_calls(at)
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         try:
@@ -128,5 +131,5 @@ def _call(call: Any, at: int) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _no_calls(at: int) -> Any:
-    raise invalid("messages", f"messages[{at}].tool_calls must be a list of objects with a function.")
+def _no_calls(at: int) -> Refusal:
+    return invalid("messages", f"messages[{at}].tool_calls must be a list of objects with a function.")
