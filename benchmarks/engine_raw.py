@@ -1,8 +1,8 @@
-"""What the engine costs on top of MLX: tokens/s through its socket beside mlx-lm's BatchGenerator in the same environment.
+"""What the engine costs on top of MLX: tokens/s through its socket, and of mlx-lm's BatchGenerator itself.
 
     python benchmarks/engine_raw.py [--large] [--rounds 5] [--runtimes FOLDER]
 
-Both sides get the same prompts (75 random tokens, 64 generated, greedy) on the same model, in turns; the best round
+Both sides run in one environment and get the same prompts (75 random tokens, 64 generated, greedy) on the same model, in turns; the best round
 of each counts. Then: the worst gap in a running stream when a 2000-token prompt joins, and the time to the first token.
 """
 
@@ -107,53 +107,73 @@ class Engine:
         self.process.wait(30)
 
 
-def raw(python: Path, model: Path, streams: int) -> float:
-    command = [str(python), __file__, "--raw", str(model), "--streams", str(streams)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    return float(done.stdout)
+class Raw:
+    """mlx-lm's BatchGenerator in a process of its own: one round for each line it is sent."""
+
+    def __init__(self, python: Path, model: Path) -> None:
+        self.process = subprocess.Popen(
+            [str(python), __file__, "--raw", str(model)],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def round(self, streams: int, seed: int) -> float:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{streams} {seed}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.communicate()
 
 
-def raw_side(model_dir: str, streams: int) -> None:
+def raw_side(model_dir: str) -> None:
     import importlib  # noqa: PLC0415 - in the runtime only
 
-    load = importlib.import_module("mlx_lm").load
+    model = importlib.import_module("mlx_lm").load(model_dir)[0]
     generate = importlib.import_module("mlx_lm.generate")
-    model = load(model_dir)[0]
-    for seed in range(3):
+    for line in sys.stdin:
+        streams, seed = map(int, line.split())
         began, tokens = time.perf_counter(), 0
         generator = generate.BatchGenerator(model)
         generator.insert(prompts(streams, seed=seed), max_tokens=[OUTPUT] * streams)
         while any(found := generator.next()):
             tokens += len(found[1])
         generator.close()
-        best = max(tokens / (time.perf_counter() - began), best if seed else 0)  # type: ignore[has-type]
-    print(best)
+        print(tokens / (time.perf_counter() - began), flush=True)
 
 
 def make(python: Path, folder: Path, *, large: bool) -> None:
-    changes = LARGE if large else {}
-    code = f"from pathlib import Path; from inference.engine import demo; demo.write(Path({str(folder)!r}), 'chat', **{changes})"
-    subprocess.run([str(python), "-c", code], env=environment(), check=True)
+    code = "import json, sys; from pathlib import Path; from inference.engine import demo; "
+    code += "demo.write(Path(sys.argv[1]), 'chat', **json.loads(sys.argv[2]))"
+    changes = json.dumps(LARGE if large else {})
+    subprocess.run([str(python), "-c", code, str(folder), changes], env=environment(), check=True)
 
 
 def compare(python: Path, model: Path, rounds: int) -> None:
-    engine = Engine(python, model)
-    engine.serve(prompts(2))
+    engine, beside = Engine(python, model), Raw(python, model)
+    for streams in STREAMS:
+        engine.serve(prompts(streams, seed=99))
+        beside.round(streams, 99)
     print(f"{'streams':>8}{'engine tok/s':>14}{'raw tok/s':>12}{'ratio':>8}{'TTFT p50 ms':>13}{'p95 ms':>9}")
     for streams in STREAMS:
-        ours, theirs, firsts = 0.0, 0.0, []
+        firsts: list[float] = []
+        ours = theirs = 0.0
         for at in range(rounds):
             seconds, first = engine.serve(prompts(streams, seed=at))
-            ours, firsts = max(ours, streams * OUTPUT / seconds), firsts + first
-            theirs = max(theirs, raw(python, model, streams))
-        firsts.sort()
+            ours, firsts = max(ours, streams * OUTPUT / seconds), sorted(firsts + first)
+            theirs = max(theirs, beside.round(streams, at))
         p50, p95 = 1000 * firsts[len(firsts) // 2], 1000 * firsts[int(len(firsts) * 0.95)]
         print(f"{streams:>8}{ours:>14.0f}{theirs:>12.0f}{ours / theirs:>8.2f}{p50:>13.1f}{p95:>9.1f}", flush=True)
-    alone, joined, newcomer = engine.gap()
-    print(
-        f"worst gap alone {alone:.0f} ms, when 2000 tokens join {joined:.0f} ms; newcomer's first token {newcomer:.0f} ms"
-    )
+    for _ in range(3):
+        alone, joined, newcomer = engine.gap()
+        print(
+            f"worst gap {alone:.0f} ms alone, {joined:.0f} ms when 2000 tokens join; their first token {newcomer:.0f} ms"
+        )
     engine.close()
+    beside.close()
 
 
 def main() -> None:
@@ -162,10 +182,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="45 million parameters, where a step takes over 5 ms")
     parser.add_argument("--raw")
-    parser.add_argument("--streams", type=int, default=1)
     chosen = parser.parse_args()
     if chosen.raw:
-        raw_side(chosen.raw, chosen.streams)
+        raw_side(chosen.raw)
         return
     python = chosen.runtimes.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from inference.engine import messages
 from inference.engine.admission import Admission, retry_after
-from inference.engine.answers import Answers, Say
+from inference.engine.answers import Answers
 from inference.engine.cohorts import Cohort, Cohorts, Step
 from inference.engine.gate import Gate
 from inference.engine.messages import Json, Refusal
@@ -21,7 +21,7 @@ from inference.engine.prefilling import Prefilling
 from inference.engine.pressure import Pressure
 from inference.engine.requests import Request, Sequence
 from inference.engine.settings import Settings
-from memory.protocol import Message
+from memory.protocol import Channel, Message
 
 STATUS_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.05  # at the gate, when nothing else is left to do
@@ -30,11 +30,11 @@ Inbox = queue.SimpleQueue[Request | Message]
 
 
 class Engine:
-    def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, say: Say) -> None:
+    def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
         bounds = loaded.bounds
-        self._gate, self._say = gate, say
-        self._answers = Answers(say, loaded.vocabulary, loaded.eos)
+        self._gate, self._channel = gate, channel
+        self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
         self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
         self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
         self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
@@ -90,6 +90,9 @@ class Engine:
             self._stopping = True
 
     def _receive(self, request: Request) -> None:
+        if request.id in self._requests:
+            self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
+            return
         try:
             self._admission.enter(Prefill(request, request.sequences))
         except Refusal as refusal:
@@ -263,6 +266,9 @@ class Engine:
             cohort.drop(request.sequences)
 
     # what the node sees
+
+    def _say(self, event: Json) -> None:
+        self._channel.send("event", **event)
 
     def _status(self) -> None:
         now = time.monotonic()

@@ -39,7 +39,7 @@ def run(channel: Channel, spec: Message) -> Json:
     gate = Gate(readings, chosen.lease_bytes)
     gate.settle()
     _require_room(gate)
-    engine = Engine(loaded, chosen, gate, Pace(tested.rate), lambda event: channel.send("event", **event))
+    engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel)
     limit = min(chosen.context_limit or loaded.context_window, loaded.context_window)
     _intake(channel, loaded, chosen, limit, engine).start()
     ready = {

@@ -51,9 +51,11 @@ class Templates:
         options = message.get("template") or {}
         if not isinstance(options, dict) or RESERVED & options.keys():
             raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
+        messages = normalised(message.get("messages"))
+        self._require_short_enough(sum(len(one["content"] or "") for one in messages), "messages")
         try:
             rendered = self._wrapper.apply_chat_template(
-                normalised(message.get("messages")),
+                messages,
                 tools=message.get("tools") or None,
                 tokenize=False,
                 add_generation_prompt=message.get("add_generation_prompt", True) is True,
@@ -66,13 +68,17 @@ class Templates:
         return str(rendered)
 
     def _encode(self, text: str, param: str, *, special: bool) -> list[int]:
-        least = len(text) // self._longest_token
-        if least > self._context_limit:  # no need to spend seconds on finding out by how much
-            raise too_long(f"at least {least:,}", self._context_limit, param)
-        if self._backend is not None:
-            return list(self._backend.encode(text, add_special_tokens=special).ids)
+        self._require_short_enough(len(text), param)
+        if self._backend is not None:  # of its methods, those for batches let other threads run meanwhile
+            return list(self._backend.encode_batch_fast([text], add_special_tokens=special)[0].ids)
         with self._one_at_a_time:
             return list(self._tokenizer.encode(text, add_special_tokens=special))
+
+    def _require_short_enough(self, characters: int, param: str) -> None:
+        """Far too long a text is refused without spending seconds on finding out by how much it is."""
+        least = characters // self._longest_token
+        if least > self._context_limit:
+            raise too_long(f"at least {least:,}", self._context_limit, param)
 
 
 RESERVED = frozenset(

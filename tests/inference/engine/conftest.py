@@ -194,9 +194,7 @@ def engines(
 
 
 @pytest.fixture
-def start_engine(
-    runtime_python: Path, demo_models: dict[str, Path], tmp_path: Path
-) -> Iterator[Callable[..., Engine]]:
+def start_engine(runtime_python: Path, demo_models: dict[str, Path], tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     """An engine of the test's own, not waited for."""
     started: list[Engine] = []
 
