@@ -2,8 +2,9 @@
 
     python benchmarks/engine_raw.py [--large] [--rounds 5] [--runtimes FOLDER]
 
-Both sides run in one environment and get the same prompts (75 random tokens, 64 generated, greedy) on the same model, in turns; the best round
-of each counts. Then: the worst gap in a running stream when a 2000-token prompt joins, and the time to the first token.
+Both sides run in one environment and get the same prompts (75 random tokens, 64 generated, greedy) on the same model,
+in turns; the best round of each counts. Then: the worst gap in a running stream when a 2000-token prompt joins, and
+the time to the newcomer's first token.
 """
 
 import argparse
@@ -120,7 +121,8 @@ class Raw:
         )
 
     def round(self, streams: int, seed: int) -> float:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(f"{streams} {seed}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())

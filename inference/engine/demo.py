@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from mlx.utils import tree_flatten
-from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as tokenizer_models
 
 from inference.engine import demo_configs
@@ -83,6 +83,7 @@ def _tokenizer() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator([CORPUS.read_text()], trainer)
+    tokenizer.add_tokens([AddedToken(marker, special=False, normalized=False) for marker in demo_configs.MARKERS])
     return tokenizer
 
 

@@ -79,7 +79,7 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        vocabulary=Vocabulary(tokenizer._tokenizer),  # noqa: SLF001 - the wrapper hides len() and convert_ids
+        vocabulary=Vocabulary(tokenizer._tokenizer, _markers(tokenizer)),  # noqa: SLF001 - the wrapper hides len()
         config=config,
         dimensions=dimensions,
         context_window=dimensions.context,
@@ -98,6 +98,12 @@ def _lazily(folder: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise WorkerFailed("model_unusable", f"{folder.name} cannot be loaded: {error}") from error
     return model, tokenizer, config
+
+
+def _markers(tokenizer: Any) -> set[int]:
+    """Tokens around reasoning and tool calls: whoever reads the text needs to see them."""
+    names = ("think_start_tokens", "think_end_tokens", "tool_call_start_tokens", "tool_call_end_tokens")
+    return {token for name in names for token in getattr(tokenizer, name) or ()}
 
 
 def _materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
