@@ -148,7 +148,7 @@ class Channel:
             sys.stderr.write(f"The node refused a message: {message.get('message')}\n")
             return
         if message["type"] == "lease":
-            self.lease_bytes = message["bytes"]
+            self.lease_bytes = message.get("bytes", self.lease_bytes)
         if message["type"] == "stop" or (message["type"] == "abort" and "id" not in message):
             self.stopping.set()
         self.inbox.put(message)

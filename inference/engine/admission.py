@@ -21,6 +21,7 @@ class Admission:
     def __init__(self, gate: Gate, bounds: Bounds, patience: float, max_waiting: int) -> None:
         self._gate, self._bounds, self._patience, self._max_waiting = gate, bounds, patience, max_waiting
         self._waiting: deque[Prefill] = deque()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,15 +42,21 @@ class Admission:
         self._waiting.append(prefill)
 
     def enter_again(self, prefill: Prefill) -> None:
-        """It had started and gave its room to others; it goes on before those that have not."""
+        """It had started and gave its room to others; it goes on when one of them has ended, before all the rest."""
         self._waiting.appendleft(prefill)
+        self._closed = True
+
+    def reopen(self) -> bool:
+        """Something ended. True if this door was closed."""
+        was, self._closed = self._closed, False
+        return was
 
     def leave(self, prefill: Prefill) -> None:
         self._waiting.remove(prefill)
 
     def next(self, promised: int, free: int) -> Prefill | None:
         """The first that waits, if it fits beside what is promised to others."""
-        if not self._waiting:
+        if not self._waiting or self._closed:
             return None
         first = self._waiting[0]
         if len(first.sequences) > free or promised + self._need(first) > self._available():

@@ -11,6 +11,7 @@ from inference.engine.requests import Request, Sequence
 from inference.engine.sampling import top_logprobs
 
 Say = Callable[[Json], None]
+LEAST_LOGPROB = -9999.0  # OpenAI's stand-in for minus infinity, which JSON does not have
 
 
 class Answers:
@@ -42,11 +43,10 @@ class Answers:
         self._say(messages.failed(request.id, refusal))
 
     def flush(self) -> None:
-        ready = [delta for delta in self._deltas.values() if delta["text"] or "reason" in delta or "logprobs" in delta]
-        if not ready:
-            return
-        self._deltas = {key: delta for key, delta in self._deltas.items() if not any(delta is one for one in ready)}
-        self._say({"phase": "deltas", "deltas": ready})
+        ready = {key: delta for key, delta in self._deltas.items() if _worth_saying(delta)}
+        if ready:
+            self._deltas = {key: delta for key, delta in self._deltas.items() if key not in ready}
+            self._say({"phase": "deltas", "deltas": list(ready.values())})
 
     def forget(self, request: Request) -> None:
         """Nothing more is said of a request that was aborted."""
@@ -102,7 +102,9 @@ class Answers:
         }
 
 
-LEAST_LOGPROB = -9999.0  # OpenAI's stand-in for minus infinity, which JSON does not have
+def _worth_saying(delta: Json) -> bool:
+    """Until there is text, a token is said together with the one that completes it."""
+    return bool(delta["text"]) or "reason" in delta or "logprobs" in delta
 
 
 def _choice(sequence: Sequence, whole: bool) -> Json:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from mlx.utils import tree_flatten
-from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as tokenizer_models
 
 from inference.engine import demo_configs
@@ -43,7 +43,7 @@ def make(folder: Path, kind: str = "chat") -> bool:
     part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     try:
         part.mkdir(parents=True)
-        _fill(part, kind)
+        write(part, kind)
         _dump(part / MARK, mark)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
@@ -60,9 +60,10 @@ def _mark(folder: Path) -> Json:
     return mark
 
 
-def _fill(folder: Path, kind: str) -> None:
+def write(folder: Path, kind: str, **changes: Any) -> None:
+    """Write the checkpoint of a kind, with `changes` to its configuration, into a folder that is there."""
     tokenizer = _tokenizer()
-    config = demo_configs.config(kind, tokenizer.get_vocab_size(), tokenizer.token_to_id(demo_configs.END))
+    config = demo_configs.config(kind, tokenizer.get_vocab_size(), tokenizer.token_to_id(demo_configs.END)) | changes
     tokenizer.save(str(folder / "tokenizer.json"))
     _dump(folder / "config.json", config)
     _dump(folder / "tokenizer_config.json", demo_configs.tokenizer_config(config))
@@ -82,6 +83,7 @@ def _tokenizer() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator([CORPUS.read_text()], trainer)
+    tokenizer.add_tokens([AddedToken(marker, special=False, normalized=False) for marker in demo_configs.MARKERS])
     return tokenizer
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 END = "<|im_end|>"
-SPECIALS = ("<|endoftext|>", "<|im_start|>", END, "<think>", "</think>", "<tool_call>", "</tool_call>")
-VOCABULARY = 1024
+SPECIALS = ("<|endoftext|>", "<|im_start|>", END)
+MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>")  # text, not special: as Qwen3 has them
+VOCABULARY = 1020  # and the markers
 
 CHAT_TEMPLATE = (
     "{%- if tools %}<|im_start|>system\n{{ messages[0].content if messages[0].role == 'system' else '' }}"

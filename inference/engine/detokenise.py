@@ -8,7 +8,7 @@ Python's incremental decoder gives the same for any cut. Other tokenizers are de
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 SPACE = "\u2581"  # SentencePiece's word mark
@@ -70,11 +70,13 @@ class WindowDetokeniser:
 
 
 class Vocabulary:
-    """What every token is in bytes, and how text is made of them. `tokenizer` is transformers' own."""
+    """What every token is in bytes, and how text is made of them. `tokenizer` is transformers' own; `shown` are
+    tokens that are text although the tokenizer calls them special, as some do with the marks of tool calls."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, shown: Collection[int] = ()) -> None:
         self._tokenizer = tokenizer
-        self._special = set(tokenizer.all_special_ids)
+        marked = {id_ for id_, token in tokenizer.added_tokens_decoder.items() if getattr(token, "special", False)}
+        self._special = (marked | set(tokenizer.all_special_ids)) - set(shown)
         self.size = len(tokenizer)
         self.style = _style(tokenizer)
         spell = SPELLINGS.get(self.style)

@@ -10,8 +10,7 @@ import mlx.core as mx
 
 from inference.engine import messages
 from inference.engine.admission import Admission, retry_after
-from inference.engine.answers import Answers, Say
-from inference.engine.bounds import Bounds
+from inference.engine.answers import Answers
 from inference.engine.cohorts import Cohort, Cohorts, Step
 from inference.engine.gate import Gate
 from inference.engine.messages import Json, Refusal
@@ -19,28 +18,30 @@ from inference.engine.models import Loaded
 from inference.engine.pace import Pace
 from inference.engine.prefill import Prefill
 from inference.engine.prefilling import Prefilling
+from inference.engine.pressure import Pressure
 from inference.engine.requests import Request, Sequence
 from inference.engine.settings import Settings
-from memory.protocol import Message
+from memory.protocol import Channel, Message
 
 STATUS_SECONDS = 1.0
-STUCK_SECONDS = 2.0  # macOS's footprint follows a release by up to 0.5 s (jundot/omlx issue 1833)
-STUCK_LOOK_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.05  # at the gate, when nothing else is left to do
 SMOOTHING = 0.2
 Inbox = queue.SimpleQueue[Request | Message]
 
 
 class Engine:
-    def __init__(self, loaded: Loaded, settings: Settings, bounds: Bounds, gate: Gate, rate: float, say: Say) -> None:
+    def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
-        self._bounds, self._gate, self._say = bounds, gate, say
-        self._answers = Answers(say, loaded.vocabulary, loaded.eos)
+        bounds = loaded.bounds
+        self._gate, self._channel = gate, channel
+        self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
         self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
-        self._prefilling = Prefilling(loaded, bounds, gate, Pace(rate), settings.decode_gap)
+        self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
         self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
+        self._pressure = Pressure(gate, self._admission, self._prefilling, self._cohorts)
         self._requests: dict[str, Request] = {}
         self._served = self._ticks = 0
-        self._said_status = self._stuck_since = 0.0
+        self._said_status = 0.0
         self._stopping = False
 
     def run(self) -> Json:
@@ -60,7 +61,7 @@ class Engine:
         self._read_inbox()
         self._admit()
         self._prefill()
-        self._join()
+        self._relieve(self._join() or self._prefilling.held_up)
         self._decode()
         self._answers.flush()
         self._status()
@@ -71,8 +72,8 @@ class Engine:
         try:
             if not self._requests:
                 self._act_on(self.inbox.get(timeout=STATUS_SECONDS))
-            elif self._stuck_since:
-                self._act_on(self.inbox.get(timeout=STUCK_LOOK_SECONDS))
+            elif self._pressure.stuck:
+                self._act_on(self.inbox.get(timeout=LOOK_AGAIN_SECONDS))
             while True:
                 self._act_on(self.inbox.get_nowait())
         except queue.Empty:
@@ -89,6 +90,9 @@ class Engine:
             self._stopping = True
 
     def _receive(self, request: Request) -> None:
+        if request.id in self._requests:
+            self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
+            return
         try:
             self._admission.enter(Prefill(request, request.sequences))
         except Refusal as refusal:
@@ -111,11 +115,11 @@ class Engine:
             active = self._prefilling.active
             promised = self._admission.promise(self._holding())
             free = self._cohorts.free - sum(len(prefill.sequences) for prefill in active)
-            if prefill := self._admission.next(promised, free):
-                self._let_in(prefill)
+            if next_one := self._admission.next(promised, free):
+                self._let_in(next_one)
             elif active or len(self._cohorts):
                 return
-            else:
+            elif not self._admission.reopen():
                 self._refuse_first()
 
     def _let_in(self, prefill: Prefill) -> None:
@@ -155,9 +159,10 @@ class Engine:
                 self._say(messages.prefilled(prefill.request.id, prefill.done, prefill.total))
             while not self.inbox.empty():
                 self._act_on(self.inbox.get())
-        self._free_the_stuck(self._prefilling.held_up)
 
-    def _join(self) -> None:
+    def _join(self) -> Prefill | None:
+        """Let in who is filled. Returns one that the gate holds up."""
+        held_up = None
         for prefill in [one for one in self._prefilling.active if not one.remaining]:
             count, length = len(prefill.sequences), len(prefill.tokens)
             for cohort, needed in self._cohorts.options(count, length):
@@ -166,33 +171,18 @@ class Engine:
                     break
             else:
                 self._gate.counts.waited += 1
-                self._free_the_stuck(prefill)
+                held_up = prefill
+        return held_up
+
+    def _relieve(self, held_up: Prefill | None) -> None:
+        if beyond := self._pressure.relieve(held_up):
+            self._fail(beyond, self._pressure.refusal())
 
     def _start(self, prefill: Prefill, cohort: Cohort) -> None:
         prefill.request.prefill_ended = prefill.request.prefill_ended or time.monotonic()
         self._prefilling.active.remove(prefill)
         cohort.join(prefill.sequences, prefill.cache)
         prefill.cache = None
-
-    def _free_the_stuck(self, stuck: Prefill | None) -> None:
-        """The gate holds somebody up and nobody decodes, so nothing will get free by itself."""
-        if stuck is None or stuck not in self._prefilling.active or len(self._cohorts):
-            self._stuck_since = 0.0
-            return
-        others = [one for one in self._prefilling.active if one is not stuck and one.cache is not None]
-        if others:
-            self._send_back(max(others, key=lambda one: one.request.arrived))
-        elif not self._stuck_since:
-            self._stuck_since = time.monotonic()
-        elif time.monotonic() - self._stuck_since > STUCK_SECONDS:
-            self._stuck_since = 0.0
-            self._gate.counts.refused += 1
-            self._fail(stuck.request, self._cannot_go_on())
-
-    def _send_back(self, prefill: Prefill) -> None:
-        self._prefilling.active.remove(prefill)
-        prefill.forget()
-        self._admission.enter_again(prefill)
 
     # decode
 
@@ -209,7 +199,8 @@ class Engine:
         pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
 
     def _step(self, cohort: Cohort) -> None:
-        self._make_room(cohort)
+        if beyond := self._pressure.make_room(cohort):
+            self._fail(beyond, self._pressure.refusal())
         if not cohort.size:
             return
         try:
@@ -240,26 +231,6 @@ class Engine:
             if all(sequence.reason for sequence in request.sequences) and not request.ended:
                 self._finish(request)
 
-    def _make_room(self, cohort: Cohort) -> None:
-        """Every step must leave room for the cache to grow; the youngest gives its room to the others."""
-        while cohort.size and not self._gate.allows(self._cohorts.step_bytes(cohort)):
-            filling = [one for one in self._prefilling.active if one.cache is not None]
-            youngest = max(self._cohorts.sequences, key=lambda sequence: sequence.request.arrived)
-            self._gate.counts.waited += 1
-            if filling:
-                self._send_back(max(filling, key=lambda one: one.request.arrived))
-            elif len(self._cohorts.sequences) == 1:
-                self._gate.counts.refused += 1
-                self._fail(youngest.request, self._cannot_go_on())
-            else:
-                self._interrupt(youngest)
-
-    def _interrupt(self, sequence: Sequence) -> None:
-        """It will be prefilled again, what it has generated included, and go on."""
-        for cohort in self._cohorts:
-            cohort.drop([sequence])
-        self._admission.enter_again(Prefill(sequence.request, [sequence]))
-
     def _lose(self, cohort: Cohort, fault: str) -> None:
         self._cohorts.discard(cohort)
         for sequence in cohort.sequences:
@@ -287,21 +258,17 @@ class Engine:
     def _remove(self, request: Request) -> None:
         request.ended = True
         self._requests.pop(request.id, None)
+        self._admission.reopen()
         for waiting in [one for one in self._admission if one.request is request]:
             self._admission.leave(waiting)
         self._prefilling.active = [one for one in self._prefilling.active if one.request is not request]
         for cohort in self._cohorts:
             cohort.drop(request.sequences)
 
-    def _cannot_go_on(self) -> Refusal:
-        return Refusal(
-            413,
-            "context_too_large_for_memory",
-            f"The model's lease of {self._gate.lease:,} bytes has no room for this request to go on: "
-            f"{self._gate.usage():,} are in use. Shorten it, or give the model a larger lease.",
-        )
-
     # what the node sees
+
+    def _say(self, event: Json) -> None:
+        self._channel.send("event", **event)
 
     def _status(self) -> None:
         now = time.monotonic()

@@ -22,6 +22,7 @@ from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
 DEPTH = 4  # messages, message, content, part
+UNREAD = "The request could not be read; the engine's log says why."
 Deliver = Callable[[Request | Message], None]
 
 
@@ -51,31 +52,41 @@ class Intake:
         threading.Thread(target=self._sort, name="intake", daemon=True).start()
 
     def _sort(self) -> None:
-        while True:
-            message = self._channel.inbox.get()
-            if message["type"] == "request":
-                self._open_request(message)
-            elif message["type"] == "abort":
-                self._abort(message)
-            else:
-                self._deliver(message)
-                if message["type"] == "stop":
-                    return
+        while (message := self._channel.inbox.get())["type"] != "stop":
+            try:
+                self._act_on(message)
+            except Exception as error:  # noqa: BLE001 - the outermost loop of this thread, which must not end
+                traceback.print_exc(file=sys.stderr)
+                self._complain(f"This {message['type']} message was not understood: {error!r:.200}")
+        self._deliver(message)
 
-    def _open_request(self, message: Message) -> None:
+    def _act_on(self, message: Message) -> None:
         id_ = message.get("id")
+        if message["type"] == "lease":
+            self._deliver({"type": "lease", "bytes": int(message["bytes"])})
+        elif not isinstance(id_, str) or not id_:
+            self._complain(f"A {message['type']} needs the id of a request; this one's is {id_!r:.80}.")
+        elif message["type"] == "request":
+            self._open_request(id_, message)
+        elif message["type"] == "abort":
+            self._abort(id_, message)
+
+    def _complain(self, what: str) -> None:
+        self._channel.send("error", message=what)
+
+    def _open_request(self, id_: str, message: Message) -> None:
         with self._lock:
-            if not isinstance(id_, str) or not id_ or id_ in self._open:
-                self._channel.send("error", message=f"A request needs an id of its own; this one's is {id_!r:.80}.")
+            if id_ in self._open:
+                self._complain(f"There is a request with the id {id_!r:.80} already.")
                 return
             self._open.add(id_)
         arrived = time.monotonic()
         self._lanes[_is_long(message)].submit(self._take_in, id_, message, arrived)
 
-    def _abort(self, message: Message) -> None:
+    def _abort(self, id_: str, message: Message) -> None:
         with self._lock:
-            if message.get("id") in self._open:
-                self._aborted.add(message["id"])
+            if id_ in self._open:
+                self._aborted.add(id_)
             else:
                 self._deliver(message)
 
@@ -86,8 +97,7 @@ class Intake:
             self._close(id_, messages.refused(id_, refusal))
         except Exception:  # noqa: BLE001 - the outermost frame of one request
             traceback.print_exc(file=sys.stderr)
-            refusal = Refusal(500, "engine_error", "The request could not be read; the engine's log says why.")
-            self._close(id_, messages.refused(id_, refusal))
+            self._close(id_, messages.refused(id_, Refusal(500, "engine_error", UNREAD)))
         else:
             self._close(id_, request)
 

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
+from mlx import nn
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import load
 
+from inference.engine.bounds import Bounds
 from inference.engine.detokenise import Vocabulary
 from inference.engine.dimensions import Dimensions, read, text_part
 from inference.engine.readings import backend
@@ -40,7 +42,11 @@ class Loaded:
 
     @property
     def width(self) -> int:
-        return self.dtype.size
+        return int(self.dtype.size)
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.dimensions, self.width, backend())
 
     @property
     def eos(self) -> frozenset[int]:
@@ -61,6 +67,8 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
         dimensions = read(config)
     except KeyError as missing:
         raise WorkerFailed("model_unusable", f"{folder}/config.json does not say {missing}.") from missing
+    if backend() == "cpu" and shutil.which("g++") is None:
+        mx.disable_compile()  # MLX compiles fused CPU kernels with it and fails without
     if backend() == "cpu":  # bfloat16 and float16 are emulated there: 20 times slower, and less exact
         model.set_dtype(mx.float32)
     weights = [array for _, array in tree_flatten(model.parameters())]
@@ -71,7 +79,7 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        vocabulary=Vocabulary(tokenizer._tokenizer),  # noqa: SLF001 - the wrapper hides len() and convert_ids
+        vocabulary=Vocabulary(tokenizer._tokenizer, _markers(tokenizer)),  # noqa: SLF001 - the wrapper hides len()
         config=config,
         dimensions=dimensions,
         context_window=dimensions.context,
@@ -90,6 +98,12 @@ def _lazily(folder: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise WorkerFailed("model_unusable", f"{folder.name} cannot be loaded: {error}") from error
     return model, tokenizer, config
+
+
+def _markers(tokenizer: Any) -> set[int]:
+    """Tokens around reasoning and tool calls: whoever reads the text needs to see them."""
+    names = ("think_start_tokens", "think_end_tokens", "tool_call_start_tokens", "tool_call_end_tokens")
+    return {token for name in names for token in getattr(tokenizer, name) or ()}
 
 
 def _materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
@@ -136,7 +150,7 @@ def _sample(path: Path, digest: Any) -> None:
             digest.update(file.read(SAMPLE_BYTES))
 
 
-def facts(loaded: Loaded, folder: Path, context_limit: int, kv_bytes_per_token: int) -> dict[str, Any]:
+def facts(loaded: Loaded, folder: Path, context_limit: int) -> dict[str, Any]:
     """What the node is told in `ready`."""
     tokenizer = loaded.tokenizer
     return {
@@ -152,7 +166,7 @@ def facts(loaded: Loaded, folder: Path, context_limit: int, kv_bytes_per_token: 
         "dtype": str(loaded.dtype).removeprefix("mlx.core."),
         "parameters": loaded.parameters,
         "weights_bytes": loaded.weights_bytes,
-        "kv_bytes_per_token": kv_bytes_per_token,
+        "kv_bytes_per_token": loaded.bounds.kv_bytes_per_token,
         "cache_kinds": sorted({type(cache).__name__ for cache in loaded.new_cache()}),
         "defaults": generation_defaults(folder),
     }

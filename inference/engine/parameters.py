@@ -90,10 +90,10 @@ def _positive(given: Mapping[str, Any], name: str, high: float) -> float:
 
 
 def _whole(given: Mapping[str, Any], name: str, low: int, high: int, default: int = 0) -> int:
-    value = given.get(name, default)
+    value: Any = given.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise invalid(name, f"'{name}' must be a whole number from {low} to {high}; it is {_shown(value)}.")
-    return value
+    return int(value)
 
 
 def _stops(value: Any) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 
 import mlx.core as mx
 
@@ -18,7 +19,7 @@ def backend() -> str:
 
 class LiveReadings:
     def __init__(self) -> None:
-        self._footprint = {"metal": _macos, "cpu": _linux if sys.platform == "linux" else _macos}.get(backend())
+        self._footprint = _system_footprint()
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     @property
@@ -26,13 +27,13 @@ class LiveReadings:
         return ["active", "peak", *(["footprint"] if self._footprint else [])]
 
     def active(self) -> int:
-        return mx.get_active_memory()
+        return int(mx.get_active_memory())
 
     def cached(self) -> int:
-        return mx.get_cache_memory()
+        return int(mx.get_cache_memory())
 
     def peak(self) -> int:
-        return mx.get_peak_memory()
+        return int(mx.get_peak_memory())
 
     def reset_peak(self) -> None:
         mx.reset_peak_memory()
@@ -46,9 +47,21 @@ class LiveReadings:
             self._libc.malloc_trim(0)  # glibc keeps freed pages otherwise
 
 
-def _linux() -> int | None:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read before every chunk: 10 us, not 30
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _system_footprint() -> Callable[[], int | None] | None:
+    if backend() == "cuda":  # the lease is about the GPU's memory, of which the system knows nothing
+        return None
+    return _macos if sys.platform == "darwin" else _Linux()
+
+
+class _Linux:
+    """RSS. The file is kept open: it is read before every step."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def __call__(self) -> int:
+        return int(os.pread(self._fd, 64, 0).split()[1]) * self._page
 
 
 def _macos() -> int | None:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
+from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache
 
 from inference.engine.dimensions import Dimensions
@@ -38,8 +39,18 @@ def self_test(loaded: Loaded) -> SelfTest:
     if not mx.all(mx.isfinite(logits)).item():
         raise WorkerFailed("self_test_failed", "The model's first token is not a number; its weights are damaged.")
     token = int(mx.argmax(logits).item())
+    _warm_up(loaded)
     corrected = _corrected(loaded.dimensions, cache, logits.shape[-1])
     return SelfTest(token, time.monotonic() - began, rate, corrected)
+
+
+def _warm_up(loaded: Loaded) -> None:
+    """Decode as a batch and as one row, whose kernels are compiled at their first use."""
+    generator = BatchGenerator(loaded.model)
+    generator.insert([[1, 2, 3], [4, 5]], max_tokens=[2, 4])
+    while any(generator.next()):
+        pass
+    generator.close()
 
 
 def _corrected(known: Dimensions, cache: list[object], vocab: int) -> Dimensions:

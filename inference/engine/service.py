@@ -7,14 +7,14 @@ import time
 import mlx.core as mx
 
 from inference.engine import models, settings
-from inference.engine.bounds import Bounds
 from inference.engine.engine import Engine
 from inference.engine.gate import Gate
 from inference.engine.intake import Intake
 from inference.engine.messages import Json
 from inference.engine.models import Loaded
+from inference.engine.pace import Pace
 from inference.engine.readings import LiveReadings, backend
-from inference.engine.selftest import SelfTest, self_test
+from inference.engine.selftest import self_test
 from inference.engine.settings import Settings
 from inference.engine.templates import Templates
 from memory.protocol import Channel, Message, WorkerFailed
@@ -35,15 +35,18 @@ def run(channel: Channel, spec: Message) -> Json:
     loaded = models.open_model(chosen.model_dir, chosen.lease_bytes, progress)
     tested = self_test(loaded)
     loaded.dimensions = tested.dimensions
-    bounds = Bounds(loaded.dimensions, loaded.width, backend())
     readings = LiveReadings()
     gate = Gate(readings, chosen.lease_bytes)
     gate.settle()
     _require_room(gate)
-    engine = Engine(loaded, chosen, bounds, gate, tested.rate, lambda event: channel.send("event", **event))
+    engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel)
     limit = min(chosen.context_limit or loaded.context_window, loaded.context_window)
     _intake(channel, loaded, chosen, limit, engine).start()
-    ready = _ready(loaded, chosen, limit, gate, readings, tested)
+    ready = {
+        "model": models.facts(loaded, chosen.model_dir, limit),
+        "gate": {**gate.state(), "readings": readings.names, **_machine()},
+        "self_test": {"seconds": round(tested.seconds, 3), "token": tested.token},
+    }
     sys.stderr.write(f"Ready: {ready}\n")
     channel.send("ready", **ready, load_seconds=round(time.monotonic() - began, 3))
     return engine.run()
@@ -71,17 +74,7 @@ def _intake(channel: Channel, loaded: Loaded, chosen: Settings, limit: int, engi
     )
 
 
-def _ready(loaded: Loaded, chosen: Settings, limit: int, gate: Gate, readings: LiveReadings, tested: SelfTest) -> Json:
-    per_token = Bounds(loaded.dimensions, loaded.width, backend()).kv_bytes_per_token
-    estimator = "fused attention" if backend() == "metal" else "unfused attention"
-    return {
-        "model": models.facts(loaded, chosen.model_dir, limit, per_token),
-        "gate": {
-            **gate.state(),
-            "estimator": f"analytic, {estimator}",
-            "readings": readings.names,
-            "backend": backend(),
-            "device": str(mx.device_info().get("device_name", backend())),
-        },
-        "self_test": {"seconds": round(tested.seconds, 3), "token": tested.token},
-    }
+def _machine() -> Json:
+    on = backend()
+    estimator = "analytic, fused attention where the kernel has it" if on == "metal" else "analytic, unfused attention"
+    return {"estimator": estimator, "backend": on, "device": str(mx.device_info().get("device_name", on))}

@@ -51,9 +51,11 @@ class Templates:
         options = message.get("template") or {}
         if not isinstance(options, dict) or RESERVED & options.keys():
             raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
+        messages = normalised(message.get("messages"))
+        self._require_short_enough(sum(len(one["content"] or "") for one in messages), "messages")
         try:
             rendered = self._wrapper.apply_chat_template(
-                normalised(message.get("messages")),
+                messages,
                 tools=message.get("tools") or None,
                 tokenize=False,
                 add_generation_prompt=message.get("add_generation_prompt", True) is True,
@@ -66,13 +68,17 @@ class Templates:
         return str(rendered)
 
     def _encode(self, text: str, param: str, *, special: bool) -> list[int]:
-        least = len(text) // self._longest_token
-        if least > self._context_limit:  # no need to spend seconds on finding out by how much
-            raise too_long(f"at least {least:,}", self._context_limit, param)
-        if self._backend is not None:
-            return list(self._backend.encode(text, add_special_tokens=special).ids)
+        self._require_short_enough(len(text), param)
+        if self._backend is not None:  # of its methods, those for batches let other threads run meanwhile
+            return list(self._backend.encode_batch_fast([text], add_special_tokens=special)[0].ids)
         with self._one_at_a_time:
             return list(self._tokenizer.encode(text, add_special_tokens=special))
+
+    def _require_short_enough(self, characters: int, param: str) -> None:
+        """Far too long a text is refused without spending seconds on finding out by how much it is."""
+        least = characters // self._longest_token
+        if least > self._context_limit:
+            raise too_long(f"at least {least:,}", self._context_limit, param)
 
 
 RESERVED = frozenset(
@@ -103,22 +109,25 @@ def _message(message: Any, at: int) -> dict[str, Any]:
         raise invalid("messages", f"messages[{at}] must be an object with a role.")
     clean = {**message, "content": _content(message.get("content"), at)}
     if calls := message.get("tool_calls"):
-        clean["tool_calls"] = [_call(call, at) for call in calls] if isinstance(calls, list) else _no_calls(at)
+        if not isinstance(calls, list):
+            raise _no_calls(at)
+        clean["tool_calls"] = [_call(call, at) for call in calls]
     return clean
 
 
 def _content(content: Any, at: int) -> str | None:
     if content is None or isinstance(content, str):
         return content
-    texts = [part.get("text") if isinstance(part, dict) else None for part in content] if type(content) is list else []
-    if not texts or not all(isinstance(text, str) for text in texts):
+    parts = content if isinstance(content, list) else []
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    if not texts or len(texts) < len(parts):
         raise invalid("messages", f"messages[{at}].content must be a text or a list of text parts.")
     return "".join(texts)
 
 
 def _call(call: Any, at: int) -> dict[str, Any]:
     if not isinstance(call, dict) or not isinstance(function := call.get("function"), dict):
-        return _no_calls(at)
+        raise _no_calls(at)
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         try:
@@ -128,5 +137,5 @@ def _call(call: Any, at: int) -> dict[str, Any]:
     return {**call, "function": {**function, "arguments": arguments}}
 
 
-def _no_calls(at: int) -> Any:
-    raise invalid("messages", f"messages[{at}].tool_calls must be a list of objects with a function.")
+def _no_calls(at: int) -> Refusal:
+    return invalid("messages", f"messages[{at}].tool_calls must be a list of objects with a function.")

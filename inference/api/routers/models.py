@@ -1,5 +1,5 @@
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from inference.api.docs import ERRORS
 from inference.api.errors import ErrorResponse
@@ -19,9 +19,9 @@ async def list_models(request: HttpRequest) -> ModelList:
 
 
 @router.post("/rescan", response={202: Rescanned, 401: ErrorResponse}, summary="Have every node look at its folders")
-async def rescan_models(request: HttpRequest) -> tuple[int, Rescanned]:
+async def rescan_models(request: HttpRequest) -> Status[Rescanned]:
     await rescan_everywhere()
-    return 202, Rescanned()
+    return Status(202, Rescanned())
 
 
 @router.post("/{path:model}/load", response={200: Model, **ERRORS}, summary="Have a chat model in memory")
