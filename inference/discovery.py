@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes
+from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes, sizes_of
 from inference.models import ModelFolder
 
 MARKERS = ("model_index.json", "config.json")
@@ -27,6 +27,7 @@ class Found:
     size_bytes: int = 0
     resident_bytes: int = 0
     context_window: int | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     skipped_because: str = ""
 
@@ -102,6 +103,7 @@ def _video(name: str, path: Path) -> Found:
         pipeline=pipeline_of(path),
         size_bytes=sum(file.stat().st_size for file in path.rglob("*.safetensors")),
         resident_bytes=resident_bytes(path),
+        sizes=sizes_of(path),
         defaults=read_json(path / OWN_SETTINGS).get("defaults", {}) if (path / OWN_SETTINGS).is_file() else {},
     )
 

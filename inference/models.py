@@ -57,6 +57,7 @@ class ModelFolder(models.Model):
     size_bytes = models.BigIntegerField(default=0)
     resident_bytes = models.BigIntegerField(default=0, help_text=_("The most weights in memory at one time."))
     context_window = models.PositiveIntegerField(null=True, blank=True, help_text=_("Tokens, as its config.json says."))
+    sizes = models.JSONField(default=dict, help_text="Of a video model's parts, as their configs say: heads, widths.")
     defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
     skipped_because = models.TextField(blank=True)
     found_at = models.DateTimeField(default=timezone.now)

@@ -1,6 +1,7 @@
 """What the node writes down every second: its heartbeat, its ceiling, and what the sampler saw."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -38,13 +39,15 @@ class Books:
 
     def ceiling(self, sample: Sample) -> Ceiling:
         fmlx = settings.FMLX
-        return compute_ceiling(
+        ceiling = compute_ceiling(
             sample.machine,
             tier=fmlx.memory_tier,
             reserve=fmlx.memory_reserve_bytes,
             held=sample.held,
             device=self._device.bytes if self._device else None,
         )
+        backend = self._device.kind if self._device else "cpu"
+        return replace(ceiling, inputs={**ceiling.inputs, "backend": backend})
 
     def _beat(self) -> None:
         mine = Node.objects.filter(pk=self._node.pk, boot_id=self._node.boot_id)

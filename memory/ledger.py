@@ -81,10 +81,9 @@ class Ledger:
     def set_ceiling(self, ceiling: Ceiling) -> None:
         with transaction.atomic():
             node = self._locked_node()
-            node.ceiling_bytes = max(ceiling.bytes, self._leased())
             node.largest_bytes = ceiling.largest
             node.ceiling_terms = ceiling.terms()
-            node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
+            self._settle(node)
 
     def room(self) -> Room:
         with transaction.atomic():
@@ -97,6 +96,7 @@ class Ledger:
             node = self._locked_node()
             if step == "release":
                 self._leases().filter(pk=lease.pk).delete()
+                self._settle(node)
                 return lease
             kept = self._row(lease, step) if step else lease
             before = kept.bytes or 0
@@ -104,7 +104,13 @@ class Ledger:
                 setattr(kept, name, value)
             self._check_fits(node, kept.bytes, before)
             kept.save()
+            self._settle(node)
             return kept
+
+    def _settle(self, node: Node) -> None:
+        """Record the ceiling as computed, or the sum of leases while that is more."""
+        node.ceiling_bytes = max(node.ceiling_terms.get("bytes", 0), self._leased())
+        node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
 
     def _row(self, lease: Lease, step: Step) -> Lease:
         kept = self._leases().filter(pk=lease.pk).first()

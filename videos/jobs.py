@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
@@ -22,7 +23,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     Status.IN_PROGRESS: (Status.QUEUED,),
     Status.COMPLETED: (Status.IN_PROGRESS,),
     Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
-    Status.QUEUED: (Status.IN_PROGRESS,),
+    Status.QUEUED: (Status.IN_PROGRESS, Status.FAILED),
 }
 NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None}
 
@@ -43,7 +44,10 @@ def submit(job: VideoJob, max_queued: int) -> Accepted:
     if first := _earlier(job):
         return Accepted(first, new=False)
     if VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count() >= max_queued:
-        raise TooMany(f"{max_queued} videos are waiting already, which is this server's limit.", retry_after=60)
+        raise TooMany(
+            _("%(count)d videos are waiting already, which is this server's limit.") % {"count": max_queued},
+            retry_after=60,
+        )
     try:
         with transaction.atomic():
             job.save(force_insert=True)
@@ -149,9 +153,12 @@ def held_by(node_id: int) -> QuerySet[VideoJob]:
     return VideoJob.objects.filter(status=Status.IN_PROGRESS, node_id=node_id)
 
 
-def held_by_the_dead(silent_since: datetime) -> QuerySet[VideoJob]:
-    """Jobs in the hands of nodes that have not been heard of, or that are gone from the database."""
-    silent = Q(node__isnull=True) | Q(node__heartbeat_at__lt=silent_since)
+def held_by_the_dead(silent_since: datetime, *, asking: int) -> QuerySet[VideoJob]:
+    """Jobs in the hands of nodes that have not been heard of, or that are gone from the database.
+
+    The node that asks is alive, however old its heartbeat is: the machine may have been asleep.
+    """
+    silent = Q(node__isnull=True) | (Q(node__heartbeat_at__lt=silent_since) & ~Q(node=asking))
     return VideoJob.objects.filter(silent, status=Status.IN_PROGRESS)
 
 
@@ -186,11 +193,19 @@ def fail(job_id: str, fence: int, code: str, message: str) -> VideoJob:
     )
 
 
-def retry(job_id: str, fence: int, what: str, message: str, *, after: float) -> VideoJob:
+def retry(job_id: str, fence: int, what: str, message: str, *, after: float, **fields: Any) -> VideoJob:
     """Put a job whose attempt was lost back in line; `after` seconds of back-off."""
     not_before = timezone.now() + timedelta(seconds=after)
     return transition(
-        job_id, fence, Status.QUEUED, what=what, message=message, node=None, not_before=not_before, **NOT_RUNNING
+        job_id,
+        fence,
+        Status.QUEUED,
+        what=what,
+        message=message,
+        node=None,
+        not_before=not_before,
+        **NOT_RUNNING,
+        **fields,
     )
 
 
@@ -206,6 +221,31 @@ def cancel(job: VideoJob) -> VideoJob:
         except FenceLost:
             job.refresh_from_db()  # it moved under us: look again
     raise AlreadyFinished(f"{job.pk} is {job.status} already; delete it instead.", param="video_id")
+
+
+def requeue(job: VideoJob) -> VideoJob:
+    """Give a failed job all its attempts again. Raises FenceLost when it is not failed any more."""
+    return transition(
+        job.pk,
+        job.fence,
+        Status.QUEUED,
+        what="requeued",
+        node=None,
+        not_before=timezone.now(),
+        attempt_count=0,
+        overtaken=0,
+        progress=0,
+        error_code="",
+        error_message="",
+        completed_at=None,
+        **NOT_RUNNING,
+    )
+
+
+def queue_positions() -> dict[str, int]:
+    """Every queued job's place in line, from 1."""
+    waiting = VideoJob.objects.filter(status=Status.QUEUED).order_by("-priority", "created_at", "id")
+    return {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True), start=1)}
 
 
 def queue_position(job: VideoJob) -> int | None:

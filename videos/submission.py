@@ -4,6 +4,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.utils.translation import gettext as _
 from ninja.errors import ValidationError
 from pydantic import ValidationError as PydanticError
 
@@ -14,13 +15,12 @@ from inference.catalog import find_model, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import gib
-from memory.models import Node
 from videos import jobs, live, storage
 from videos.errors import TooLargeForMemory
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
-from videos.shape import shape_of
+from videos.shape import Shape, shape_of
 
 # What OpenAI's API has and this server has not yet: refused by name, never ignored.
 NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
@@ -54,11 +54,11 @@ async def submit(
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
     folder = await _video_model(request.model)
     shape = shape_of(request, folder.pipeline, folder.defaults, settings.FMLX)
-    await _check_memory(folder, shape.width, shape.height)
+    await _check_memory(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
-            f"Only {gib(free)} of disk is free and this server keeps {gib(settings.FMLX.disk_floor_bytes)};"
-            " delete videos or free some space."
+            _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
+            % {"free": gib(free), "floor": gib(settings.FMLX.disk_floor_bytes)}
         )
     job = VideoJob(
         key=key,
@@ -90,7 +90,9 @@ async def _video_model(name: str | None) -> ModelFolder:
     if name is None:
         folder = await served_models().filter(type=ModelFolder.Type.VIDEO).afirst()
         if folder is None:
-            raise InvalidRequest("No video model was found on this server; add one to its model folder.", param="model")
+            raise InvalidRequest(
+                _("No video model was found on this server; add one to its model folder."), param="model"
+            )
         return folder
     folder = await find_model(name)
     if folder.type != ModelFolder.Type.VIDEO:
@@ -98,16 +100,19 @@ async def _video_model(name: str | None) -> ModelFolder:
     return folder
 
 
-async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
+async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
-    wanted = predict(folder, width, height)
-    nodes = Node.objects.filter(model_folders__name=folder.name)
-    most = max([node.largest_bytes async for node in nodes], default=0)
-    if not most or wanted <= most:
+    everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
+    hosts = [host async for host in everywhere if host.node.largest_bytes]
+    sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
+    if not hosts or any(wanted <= host.node.largest_bytes for wanted, host in sums):
         return
-    fits = largest_size(folder, width, height, most)
-    hint = f"{fits[0]}x{fits[1]} would fit." if fits else "No size of this model would fit."
-    raise TooLargeForMemory(
-        f"A {width}x{height} clip needs {gib(wanted)} and {gib(most)} is the most this machine can promise. {hint}",
-        param="size",
-    )
+    wanted, host = max(sums, key=lambda one: one[1].node.largest_bytes)
+    most = host.node.largest_bytes
+    fits = largest_size(host, shape.width, shape.height, shape.frames, most)
+    needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
+    needs %= {"size": f"{shape.width}x{shape.height}", "wanted": gib(wanted), "most": gib(most)}
+    hint = _("No size of this model would fit.")
+    if fits:
+        hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
+    raise TooLargeForMemory(f"{needs} {hint}", param="size")

@@ -202,9 +202,12 @@ def test_a_killed_engine_costs_its_requests_a_clean_error_and_comes_back(server:
     works(server)
     children = psutil.Process(server.process.pid).children()
     engines = [child for child in children if "inference.engine.worker" in child.cmdline()]
-    with client_of(server) as client, client.stream(
-        "POST", "/v1/chat/completions", json={"messages": HELLO, "stream": True, "ignore_eos": True}
-    ) as answer:
+    with (
+        client_of(server) as client,
+        client.stream(
+            "POST", "/v1/chat/completions", json={"messages": HELLO, "stream": True, "ignore_eos": True}
+        ) as answer,
+    ):
         lines = answer.iter_lines()
         next(lines)
         os.kill(engines[0].pid, signal.SIGKILL)
