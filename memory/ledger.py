@@ -1,6 +1,6 @@
 """The single place where memory is promised. Every change goes through `Ledger._change`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,14 @@ class Ledger:
 
     def __init__(self, node_id: int) -> None:
         self.node_id = node_id
+        self._on_shortage: Callable[[str, int], None] | None = None
+
+    def ask_on_shortage(self, ask: Callable[[str, int], None]) -> None:
+        """Have `ask(kind, missing bytes)` called, from the thread that reserves, when a lease does not fit now.
+
+        Whoever holds memory that could be given back registers here, and gives it back in his own time.
+        """
+        self._on_shortage = ask
 
     def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes to a worker that is about to start.
@@ -50,7 +58,12 @@ class Ledger:
             NeverFits: larger than this machine could ever promise.
             NoRoom: it would fit if other leases ended.
         """
-        return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        try:
+            return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        except NoRoom as short:
+            if self._on_shortage:
+                self._on_shortage(kind, short.missing)
+            raise
 
     def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
         """The worker runs. Raises LeaseClosed if the lease is not a reserved one any more."""

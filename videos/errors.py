@@ -1,6 +1,6 @@
 """What the video part refuses, each with its place on the wire."""
 
-from fmlx_site.errors import Conflict, FmlxError, InvalidRequest, NotFound
+from fmlx_site.errors import Conflict, FmlxError, NotFound
 
 
 class VideoNotFound(NotFound):
@@ -28,10 +28,6 @@ class AlreadyFinished(Conflict):
 
 class TooLargeForMemory(FmlxError):
     status, type, code = 413, "invalid_request_error", "too_large_for_memory"
-
-
-class WrongModelType(InvalidRequest):
-    code = "wrong_model_type"
 
 
 class FenceLost(Exception):

@@ -12,10 +12,11 @@ from fmlx_site.errors import DiskFull, InvalidRequest
 from inference.api.body import Body, digest_of
 from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
+from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import gib
 from videos import jobs, live, storage
-from videos.errors import TooLargeForMemory, WrongModelType
+from videos.errors import TooLargeForMemory
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
@@ -95,7 +96,7 @@ async def _video_model(name: str | None) -> ModelFolder:
         return folder
     folder = await find_model(name)
     if folder.type != ModelFolder.Type.VIDEO:
-        raise WrongModelType(f"{name!r} is a {folder.type} model, and this makes videos.", param="model")
+        raise WrongModelType(folder.name, folder.type)
     return folder
 
 
