@@ -93,6 +93,8 @@ class Engine:
         if request.id in self._requests:
             self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
             return
+        if self._admission.full:
+            self._admit()
         try:
             self._admission.enter(Prefill(request, request.sequences))
         except Refusal as refusal:
