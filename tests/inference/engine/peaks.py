@@ -4,6 +4,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
@@ -15,7 +16,7 @@ CHUNKS = (32, 64, 100, 256, 512)
 CONTEXTS = (0, 200, 1024, 1500, 2560, 4000)
 
 
-def filled(loaded: Loaded, length: int) -> list[object]:
+def filled(loaded: Loaded, length: int) -> list[Any]:
     cache = loaded.new_cache()
     for start in range(0, length, 512):
         loaded.model(mx.array([[5] * min(512, length - start)]), cache=cache)
@@ -48,6 +49,7 @@ def join(loaded: Loaded, size: int, length: int, joining: int) -> tuple[int, int
     generator.insert([[5]], max_tokens=[1000], caches=[cache])
     del cache
     generator.next()
+    generator.next()  # only now are they one batch
     mx.synchronize()
     bound = loaded.bounds.join(size + 1, max(length + 4, joining + 1), 1, joining + 1)
     return bound, measured(before)
