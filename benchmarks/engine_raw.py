@@ -172,7 +172,7 @@ def compare(python: Path, model: Path, rounds: int) -> None:
     for _ in range(3):
         alone, joined, newcomer = engine.gap()
         print(
-            f"worst gap {alone:.0f} ms alone, {joined:.0f} ms when 2000 tokens join; their first token {newcomer:.0f} ms"
+            f"worst gap {alone:.0f} ms alone, {joined:.0f} ms as 2000 tokens join; their first token {newcomer:.0f} ms"
         )
     engine.close()
     beside.close()

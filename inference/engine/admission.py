@@ -22,6 +22,7 @@ class Admission:
         self._gate, self._bounds, self._patience, self._max_waiting = gate, bounds, patience, max_waiting
         self._waiting: deque[Prefill] = deque()
         self._closed = False
+        self._short_since: float | None = None  # the first in line waits for memory, not for its turn
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -29,10 +30,14 @@ class Admission:
     def __iter__(self) -> Iterator[Prefill]:
         return iter(list(self._waiting))
 
+    @property
+    def full(self) -> bool:
+        return len(self._waiting) >= self._max_waiting
+
     def enter(self, prefill: Prefill) -> None:
         """Raises Refusal: 413 if it can never fit, 503 if too many are waiting."""
         self.require_possible(prefill)
-        if len(self._waiting) >= self._max_waiting:
+        if self.full:
             raise Refusal(
                 503,
                 "queue_full",
@@ -59,14 +64,21 @@ class Admission:
         if not self._waiting or self._closed:
             return None
         first = self._waiting[0]
-        if len(first.sequences) > free or promised + self._need(first) > self._available():
+        if len(first.sequences) > free:
+            self._short_since = None
             return None
+        if promised + self._need(first) > self._available():
+            self._short_since = self._short_since or time.monotonic()
+            return None
+        self._short_since = None
         return self._waiting.popleft()
 
     def impatient(self, retry_after: int) -> list[tuple[Prefill, Refusal]]:
-        """Those that memory has kept waiting too long; they leave."""
-        now = time.monotonic()
-        late = [one for one in self._waiting if not one.request.accepted and now - one.waiting_since > self._patience]
+        """Those that memory has kept waiting too long; they leave. Waiting for a turn has no limit."""
+        if (since := self._short_since) is None:
+            return []
+        before = time.monotonic() - self._patience
+        late = [one for one in self._waiting if not one.request.accepted and max(since, one.waiting_since) < before]
         for prefill in late:
             self._waiting.remove(prefill)
         return [(prefill, self._no_room(prefill, retry_after)) for prefill in late]

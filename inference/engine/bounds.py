@@ -10,6 +10,8 @@ from inference.engine.dimensions import Dimensions
 KV_STEP = 256  # mlx_lm.models.cache.KVCache.step: a cache grows by so many tokens
 SCORE_BYTES = 4  # attention scores are float32
 FUSED_HEAD_DIMS = {"metal": frozenset({64, 80, 128})}  # mlx/backend/metal/scaled_dot_product_attention.cpp
+MASK_BYTES = 1  # one mask for all heads
+RECURRENT_COPIES = 5  # of what a recurrent layer makes of a token: 0.96 times the measured peak with 4
 LOGIT_COPIES = 4  # logits, log-probabilities now and next, and what the sampler makes of them
 
 
@@ -80,9 +82,9 @@ class Bounds:
         if self._dims.head_dim in FUSED_HEAD_DIMS.get(self.backend, ()):
             return 0
         seen = total if self._dims.full_layers else min(total, self._dims.window + tokens)
-        return batch * self._dims.heads * tokens * seen * SCORE_BYTES
+        return batch * tokens * seen * (self._dims.heads * SCORE_BYTES + MASK_BYTES)
 
     def _activations(self, batch: int, tokens: int) -> int:
         mlp = 2 * (4 * self._dims.hidden + 3 * self._dims.intermediate) * self.width
-        recurrent = 4 * self._dims.linear * SCORE_BYTES
+        recurrent = RECURRENT_COPIES * self._dims.linear * SCORE_BYTES
         return batch * tokens * (mlp + recurrent)

@@ -93,6 +93,8 @@ class Engine:
         if request.id in self._requests:
             self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
             return
+        if self._admission.full:
+            self._admit()
         try:
             self._admission.enter(Prefill(request, request.sequences))
         except Refusal as refusal:
@@ -189,33 +191,35 @@ class Engine:
     def _decode(self) -> None:
         began = time.monotonic()
         for cohort in self._cohorts:
-            newcomers = bool(cohort.newcomers)
-            self._step(cohort)
-            if newcomers:
-                self._step(cohort)  # the first of a newcomer's tokens is ready a step later
+            if cohort.newcomers:
+                self._step_with_newcomers(cohort)
+            else:
+                self._step(cohort)
         self._cohorts.tidy()
         taken = time.monotonic() - began
         pace = self._prefilling
         pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
 
-    def _step(self, cohort: Cohort) -> None:
+    def _step_with_newcomers(self, cohort: Cohort) -> None:
+        """Two steps: in the first the newcomers come in by themselves, in the second they and the others are one."""
+        with self._gate.measured(self._cohorts.step_bytes(cohort)):
+            self._step(cohort)
+            self._step(cohort, wait=True)
+
+    def _step(self, cohort: Cohort, *, wait: bool = False) -> None:
         if beyond := self._pressure.make_room(cohort):
             self._fail(beyond, self._pressure.refusal())
         if not cohort.size:
             return
         try:
-            steps = self._measured_step(cohort) if cohort.newcomers else list(cohort.step())
+            steps = list(cohort.step())
+            if wait:
+                mx.synchronize()
         except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
             traceback.print_exc(file=sys.stderr)
             self._lose(cohort, f"{type(error).__name__}: {error}")
             return
         self._take(cohort, steps)
-
-    def _measured_step(self, cohort: Cohort) -> list[Step]:
-        with self._gate.measured(self._cohorts.step_bytes(cohort)):
-            steps = list(cohort.step())
-            mx.synchronize()
-        return steps
 
     def _take(self, cohort: Cohort, steps: list[Step]) -> None:
         for step in steps:

@@ -29,17 +29,22 @@ class Prefilling:
         `besides`: bytes that decode steps under way may take besides.
         """
         budget = max(self._gap - self.step_seconds, self._gap / 4) if decoding else self._gap * IDLE_GAPS
-        ends, left, self.held_up = time.monotonic() + budget, budget, None
-        while left > 0 and (prefill := next_of(one for one in self.active if one.remaining)):
+        ends, left, last = time.monotonic() + budget, budget, None
+        self.held_up = None
+        while left > 0:
+            prefill = next_of(one for one in self.active if one.remaining)
+            if prefill is None or prefill is last:
+                return
             tokens = self._fit(prefill, left, besides)
             if tokens == 0:
                 self._gate.counts.waited += 1
                 self.held_up = prefill
                 return
-            if left < budget and tokens * self._pace.rate(prefill.done) > left:
-                return  # a further chunk, and it would end late
+            if last is not None and tokens * self._pace.rate(prefill.done) > left:
+                return  # it would end late
             self._chunk(prefill, tokens, besides)
             yield prefill
+            last = prefill
             left = ends - time.monotonic()
 
     def _fit(self, prefill: Prefill, seconds: float, besides: int) -> int:

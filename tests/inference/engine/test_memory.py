@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.inference.engine.conftest import Engine
+from tests.inference.engine.conftest import Engine, Json
 
 pytestmark = pytest.mark.runtime
 MIB = 1024**2
@@ -26,7 +26,7 @@ def lease_for(engine: Engine, room: int) -> int:
     return int(lease)
 
 
-def idle(engine: Engine) -> dict[str, int]:
+def idle(engine: Engine) -> Json:
     return engine.until(lambda message: message.get("phase") == "status" and message["promised_bytes"] == 0)
 
 
