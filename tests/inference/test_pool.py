@@ -68,7 +68,7 @@ async def test_a_load_goes_on_when_all_who_wait_leave(pool: Pool, make_model: Ma
 async def test_the_longest_unused_goes_first_and_the_pinned_stays(
     pool: Pool, make_model: MakeModel, scripted: Scripted
 ) -> None:
-    scripted.base_bytes = 800 * MIB
+    scripted.base_bytes = 400 * MIB
     pinned, a, b, c = [await make_model(name, pinned=name == "pinned") for name in ("pinned", "a", "b", "c")]
     for model in (pinned, b, a, b):
         await answer(pool, model)
