@@ -15,7 +15,7 @@ from inference.client import Answer, Event
 from inference.errors import EngineRefused, LoadFailed, NoRoomForModel
 from inference.models import ModelFolder, ModelSettings
 from inference.pool import Pool
-from memory import NoRoom
+from memory import NeverFits, NoRoom
 from memory.models import Lease
 from memory.node import LocalNode
 from tests.helpers import await_for
@@ -91,7 +91,7 @@ async def test_an_engine_at_work_is_not_evicted_and_the_newcomer_is_told(
 
 async def test_a_model_that_could_never_fit_is_413(pool: Pool, make_model: MakeModel) -> None:
     model = await make_model("huge", 4096 * MIB)
-    with pytest.raises(Exception, match=r"this machine can promise 3\.00 GiB at most") as refusal:
+    with pytest.raises(NeverFits, match=r"this machine can promise 3\.00 GiB at most") as refusal:
         await answer(pool, model)
     assert refusal.value.status == 413
 
