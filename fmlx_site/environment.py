@@ -50,6 +50,7 @@ class Environment(BaseSettings):
     disk_floor_bytes: int = Field(2 * GIB, ge=0)
 
     engine_idle_seconds: float = Field(0.0, ge=0)  # 0: until its memory is needed
+    engine_patience_seconds: float = Field(30.0, ge=0)  # a request that does not fit now waits so long to be refused
 
     video_workers: int = Field(1, ge=1, le=64)
     video_max_queued: int = Field(1000, ge=1)

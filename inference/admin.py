@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from inference.models import ApiKey, ModelFolder
+from inference.models import ApiKey, ModelFolder, ModelSettings
 
 
 @admin.register(ApiKey)
@@ -47,3 +47,12 @@ class ModelFolderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: ModelFolder | None = None) -> bool:
         return False
+
+
+@admin.register(ModelSettings)
+class ModelSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What an operator decides about a model; nodes follow within seconds."""
+
+    list_display = ("name", "alias", "type", "pinned", "default", "idle_seconds", "context_limit")
+    list_filter = ("pinned", "default", "type")
+    search_fields = ("name", "alias")

@@ -59,7 +59,8 @@ class Resident:
             raise LoadFailed(failure.message) from None
         resident = cls(folder, node, worker, lease)
         resident._in_background(resident._read(progress))
-        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes}
+        patience = settings.FMLX.engine_patience_seconds
+        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "patience": patience}
         await worker.send("start", spec=spec | ({"context_limit": limit} if limit else {}))
         try:
             await asyncio.shield(resident._ready)

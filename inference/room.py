@@ -9,9 +9,11 @@ from inference.client import Event
 from memory.device import read_device
 
 MIB = 1024**2
-# Resident size of an mlx-lm process before any weights. MEASURE
+# An mlx-lm process before any weights: 88 MiB on CPU (Linux, November 2026); a GPU's context is several times that.
 BASE_BYTES = 512 * MIB
 LEAST_WORK_BYTES = 128 * MIB  # one small chunk and the context of a short prompt
+# Beside a tiny model, whose share would be nothing: 256 prompts of 75 tokens at once were refused with 128 MiB.
+WORK_BYTES = 512 * MIB
 HEADROOM_SHARE = 0.25  # of the weights, for the KV cache: what oMLX keeps free (its engine pool, 0.3.6)
 HALF = ("F16", "BF16")
 
@@ -28,16 +30,15 @@ def need_of(folder: Path, known: Event | None = None) -> Need:
     """What to promise an engine that is about to load a folder; `known` is what it said of itself the last time."""
     weights = weights_in_memory(folder, widened=read_device() is None)
     base = known["gate"].get("base_bytes", BASE_BYTES) if known else BASE_BYTES + weights
-    context = context_bytes(known["model"]) if known else LEAST_WORK_BYTES
-    least = base + LEAST_WORK_BYTES
-    return Need(least, least + int(HEADROOM_SHARE * weights) + context)
+    context = context_bytes(known["model"]) if known else 0
+    return Need(base + LEAST_WORK_BYTES, base + max(WORK_BYTES, int(HEADROOM_SHARE * weights) + context))
 
 
 def lease_of(facts: Event, gate: Event) -> int:
     """What an engine that runs should have: what it holds, and room to work; 0 when it did not say what it holds."""
     held = int(gate.get("base_bytes") or 0) + int(gate.get("margin_bytes") or 0)
     share = int(HEADROOM_SHARE * int(facts.get("weights_bytes") or 0))
-    return held + max(LEAST_WORK_BYTES, share + context_bytes(facts)) if held else 0
+    return held + max(WORK_BYTES, share + context_bytes(facts)) if held else 0
 
 
 def context_bytes(facts: Event) -> int:

@@ -15,7 +15,7 @@ from inference.client import Answer, Event
 from inference.errors import EngineRefused, LoadFailed, NoRoomForModel
 from inference.models import ModelFolder, ModelSettings
 from inference.pool import Pool
-from memory import NoRoom
+from memory import NeverFits, NoRoom
 from memory.models import Lease
 from memory.node import LocalNode
 from tests.helpers import await_for
@@ -68,7 +68,7 @@ async def test_a_load_goes_on_when_all_who_wait_leave(pool: Pool, make_model: Ma
 async def test_the_longest_unused_goes_first_and_the_pinned_stays(
     pool: Pool, make_model: MakeModel, scripted: Scripted
 ) -> None:
-    scripted.base_bytes = 800 * MIB
+    scripted.base_bytes = 400 * MIB
     pinned, a, b, c = [await make_model(name, pinned=name == "pinned") for name in ("pinned", "a", "b", "c")]
     for model in (pinned, b, a, b):
         await answer(pool, model)
@@ -91,7 +91,7 @@ async def test_an_engine_at_work_is_not_evicted_and_the_newcomer_is_told(
 
 async def test_a_model_that_could_never_fit_is_413(pool: Pool, make_model: MakeModel) -> None:
     model = await make_model("huge", 4096 * MIB)
-    with pytest.raises(Exception, match=r"this machine can promise 3\.00 GiB at most") as refusal:
+    with pytest.raises(NeverFits, match=r"this machine can promise 3\.00 GiB at most") as refusal:
         await answer(pool, model)
     assert refusal.value.status == 413
 

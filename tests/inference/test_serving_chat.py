@@ -79,7 +79,7 @@ def works(server: Server) -> None:
     check("CreateChatCompletionResponse", answer.json())
 
 
-def sdk(server: Server) -> openai.OpenAI:
+def sdk(server: Server) -> Any:
     return openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=KEY, max_retries=0)
 
 
@@ -193,9 +193,9 @@ def test_the_work_of_clients_that_leave_is_ended(server: Server, stream: bool) -
 
 async def test_two_hundred_and_fifty_six_at_once_are_all_answered(server: Server) -> None:
     async with openai.AsyncOpenAI(base_url=f"{server.base_url}/v1", api_key=KEY, max_retries=0) as client:
-        one = {"model": "demo-chat", "messages": HELLO, "max_tokens": 4}
+        one: Json = {"model": "demo-chat", "messages": HELLO, "max_tokens": 4}
         answers = await asyncio.gather(*(client.chat.completions.create(**one) for _ in range(256)))
-    assert all(answer.usage.completion_tokens for answer in answers)
+    assert [answer.usage.completion_tokens > 0 for answer in answers if answer.usage] == [True] * 256
 
 
 def test_a_killed_engine_costs_its_requests_a_clean_error_and_comes_back(server: Server) -> None:
