@@ -81,7 +81,7 @@ def test_a_worker_over_its_lease_is_killed_and_the_job_says_how_far_it_went(hous
     with open_house(house, env) as client:
         wait_for(lambda: client.read("GET", "/v1/models")["data"], 15, "the model being listed")
         forget_the_decoder(house)
-        error = failed(client, client.make(size="256x160", frames=9, steps=1))
+        error = failed(client, client.make(size="480x272", steps=1))
         assert client.read("GET", "/v1/memory")["leases"] == []
     assert error["code"] == "memory_lease_exceeded"
     held, lease = (float(size) for size in re.findall(r"([\d.]+) GiB", error["message"])[:2])
