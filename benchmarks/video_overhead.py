@@ -128,7 +128,7 @@ class Long:
         folder = {"path": "/bench", "type": "video", "pipeline": "wan2.2-t2v-a14b"}
         ModelFolder.objects.create(node=self.node, name="demo-video", **folder)
         headers = {"Authorization": f"Bearer {secret}"}
-        transport = httpx.ASGITransport(app=application)
+        transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]
         self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
     def fill(self, total: int, *, queued: int) -> None:

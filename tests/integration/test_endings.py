@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.helpers import wait_for
@@ -46,10 +48,10 @@ def test_a_job_whose_worker_stands_still_is_tried_again_and_then_says_so(house: 
     with open_house(house, env) as client:
         made = client.make(**LONG)
         for attempt in (1, 2):
-            wait_for(lambda attempt=attempt: _denoising(client, made["id"], attempt), 30, f"attempt {attempt} working")
+            wait_for(partial(_denoising, client, made["id"], attempt), 30, f"attempt {attempt} working")
             [worker] = wait_for(lambda: workers_of(house), 10, "a worker")
             os.kill(worker.pid, signal.SIGSTOP)
-            wait_for(lambda worker=worker: not worker.is_running(), 30, "the worker that stands still being ended")
+            wait_for(partial(_gone, worker), 30, "the worker that stands still being ended")
         error = failed(client, made)
     assert error["code"] == "worker_stalled"
     assert re.search(r"no (progress|sign of life) for [\d.]+ s.*attempt 2, the last one allowed", error["message"])
@@ -58,14 +60,18 @@ def test_a_job_whose_worker_stands_still_is_tried_again_and_then_says_so(house: 
 
 def _denoising(client: Client, video_id: str, attempt: int) -> bool:
     video = client.video(video_id)
-    return video["attempts"] == attempt and video["phase"] == "denoising"
+    return bool(video["attempts"] == attempt and video["phase"] == "denoising")
+
+
+def _gone(worker: psutil.Process) -> bool:
+    return not worker.is_running()
 
 
 def test_a_job_whose_worker_is_killed_three_times_fails_and_its_history_says_so(house: Path) -> None:
     with open_house(house, NO_WAIT) as client:
         made = client.make(**LONG)
         for attempt in (1, 2, 3):
-            wait_for(lambda attempt=attempt: _denoising(client, made["id"], attempt), 30, f"attempt {attempt} working")
+            wait_for(partial(_denoising, client, made["id"], attempt), 30, f"attempt {attempt} working")
             [worker] = workers_of(house)
             os.kill(worker.pid, signal.SIGKILL)
         error = failed(client, made)
