@@ -12,7 +12,7 @@ STANDS_OUT = 60  # of 255, in any channel: green on gray, the closest pair, are 
 LEAST_AREA, LARGEST_AREA = 60, 700  # pixels: the grammar's shapes have 200 to 320
 LEAST_FRAMES = 8  # of 17
 LEAST_PATH = 8.0  # pixels: the grammar's shapes move 20 to 28
-SQUARE_FILL = 0.89  # of its bounding box: halfway between a square and a disc (pi / 4)
+SQUARE_FILL = 0.86  # of its bounding box: a disc fills pi / 4 of it, and a bent square loses up to a tenth of its 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""python -m demo_models.sheet FOLDER PICTURE: a contact sheet, one prompt a row, with the model's own defaults."""
+"""python -m demo_models.sheet FOLDER PICTURE: a contact sheet, one prompt a row, with the model's own defaults.
+
+Beside the picture it writes a page that shows it and says which prompt is which.
+"""
 
 import random
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from demo_models.grammar import LANGUAGES, Clip, prompt
 from demo_models.studio import Studio
@@ -22,19 +25,24 @@ CLIPS = (
     Clip("white", "ball", "right", "blue"),
     Clip("blue", "square", "down", "black"),
 )
-EVERY = 4  # frames
-LABEL = 300  # pixels
-PAPER, INK = (255, 255, 255), (20, 20, 20)
-SIDE = 64
+EVERY = 2  # frames
+GAP = 2  # pixels
+PAPER = (255, 255, 255)
 
 
-def row(studio: Studio, text: str, seed: int) -> Image.Image:
-    frames = studio.clip(text, seed)[::EVERY]
-    strip = Image.new("RGB", (len(frames) * (SIDE + 2) + LABEL, SIDE + 2), PAPER)
-    for place, frame in enumerate(frames):
-        strip.paste(Image.fromarray(np.ascontiguousarray(frame)), (place * (SIDE + 2), 0))
-    ImageDraw.Draw(strip).text((len(frames) * (SIDE + 2) + 8, SIDE // 2 - 6), text, INK)
+def row(frames: np.ndarray) -> Image.Image:
+    shown = frames[::EVERY]
+    side = shown.shape[1] + GAP
+    strip = Image.new("RGB", (len(shown) * side - GAP, side), PAPER)
+    for place, frame in enumerate(shown):
+        strip.paste(Image.fromarray(np.ascontiguousarray(frame)), (place * side, 0))
     return strip
+
+
+def page(name: str, picture: Path, asked: list[str]) -> str:
+    rows = "".join(f"{number}. {text}\n" for number, text in enumerate(asked, start=1))
+    made = f"One clip a row, every {EVERY}nd frame; seeds 1 to {len(asked)}, and the model's default settings."
+    return f"# {name}\n\n![{name}]({picture.name})\n\n{made}\n\n{rows}"
 
 
 def main() -> int:
@@ -42,13 +50,13 @@ def main() -> int:
     mx.set_default_device(mx.cpu)
     studio, chance = Studio(folder), random.Random(1)  # noqa: S311  reproducible, not secret
     asked = [prompt(clip, LANGUAGES[n % len(LANGUAGES)], chance, plain=True) for n, clip in enumerate(CLIPS)]
-    rows = [row(studio, text, seed) for seed, text in enumerate(asked, start=1)]
+    rows = [row(studio.clip(text, seed)) for seed, text in enumerate(asked, start=1)]
     sheet = Image.new("RGB", (rows[0].width, sum(one.height for one in rows)), PAPER)
     for place, one in enumerate(rows):
         sheet.paste(one, (0, place * one.height))
     picture.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(picture)
-    sys.stdout.write(f"{picture}: {len(rows)} prompts\n" + "".join(f"  {text}\n" for text in asked))
+    picture.with_suffix(".md").write_text(page(folder.name, picture, asked), encoding="utf-8")
     return 0
 
 
