@@ -12,6 +12,7 @@ STANDS_OUT = 60  # of 255, in any channel: green on gray, the closest pair, are 
 LEAST_AREA, LARGEST_AREA = 60, 700  # pixels: the grammar's shapes have 200 to 320
 LEAST_FRAMES = 8  # of 17
 LEAST_PATH = 8.0  # pixels: the grammar's shapes move 20 to 28
+STRAIGHT = 0.7  # of the way covered: a straight path has 1, frames in the wrong order less than a half
 SQUARE_FILL = 0.86  # of its bounding box: a disc fills pi / 4 of it, and a bent square loses up to a tenth of its 1
 
 
@@ -49,10 +50,11 @@ def _nearest(palette: Mapping[str, tuple[int, int, int]], colour: np.ndarray) ->
 
 
 def _direction(mask: np.ndarray) -> str | None:
-    """From where the shape is at first to where it is at last."""
-    (x0, y0), (x1, y1) = _centre(mask[0]), _centre(mask[-1])
-    dx, dy = x1 - x0, y1 - y0
-    if max(abs(dx), abs(dy)) < LEAST_PATH:
+    """From where the shape is at first to where it is at last, if it goes there without turning back."""
+    path = np.array([_centre(one) for one in mask])
+    dx, dy = path[-1] - path[0]
+    covered = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+    if max(abs(dx), abs(dy)) < max(LEAST_PATH, STRAIGHT * covered):
         return None
     if abs(dx) > abs(dy):
         return "right" if dx > 0 else "left"

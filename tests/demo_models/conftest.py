@@ -59,7 +59,7 @@ def film(
         finally:
             worker.close()
         assert outcome["type"] == "done", outcome
-        return folder / outcome["manifest"]["files"]["video"]["name"]
+        return folder / str(outcome["manifest"]["files"]["video"]["name"])
 
     def run(model: Path, asks: Sequence[Ask]) -> list[Answer]:
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -74,8 +74,8 @@ def film(
 @pytest.fixture(scope="session", params=shipped.names())
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shipped demo model, installed as `manage.py makedemo` does it."""
-    folder = tmp_path_factory.mktemp("models") / request.param
-    shipped.install(request.param, folder)
+    folder = tmp_path_factory.mktemp("models") / str(request.param)
+    shipped.install(folder.name, folder)
     return folder
 
 

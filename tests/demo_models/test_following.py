@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo_models.grammar import CLIPS, HELD_OUT, LANGUAGES, prompt, typed
+from demo_models.grammar import CLIPS, HELD_OUT, LANGUAGES, Clip, prompt, typed
 from tests.demo_models.conftest import Answer, Ask, Film
 
 pytestmark = [pytest.mark.runtime, pytest.mark.timeout(300)]
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.runtime, pytest.mark.timeout(300)]
 FACTS = ("colour", "direction", "background")
 
 
-def asks(clips: tuple, count: int, *, unseen: bool = False) -> list[Ask]:
+def asks(clips: tuple[Clip, ...], count: int, *, unseen: bool = False) -> list[Ask]:
     """Prompts over all languages in turn, typed as people type; the same ones every time."""
     chance = random.Random(9)
     chosen = chance.sample(clips, count)
@@ -29,7 +29,7 @@ def right(answers: list[Answer], fact: str) -> int:
     return sum(answer.is_right(fact) for answer in answers)
 
 
-def wrong(answers: list[Answer]) -> list[tuple[str, dict]]:
+def wrong(answers: list[Answer]) -> list[tuple[str, dict[str, str | None]]]:
     return [(answer.ask.prompt, answer.seen) for answer in answers if not all(map(answer.is_right, FACTS))]
 
 
