@@ -36,7 +36,7 @@ class Answer:
     seen: dict[str, str | None]
 
     def is_right(self, fact: str) -> bool:
-        return self.seen[fact] == getattr(self.ask.clip, fact)
+        return bool(self.seen[fact] == getattr(self.ask.clip, fact))
 
 
 Film = Callable[[Path, Sequence[Ask]], list[Answer]]
