@@ -5,10 +5,10 @@ SETUP = @$(if $(PYTHON),,$(error fmlx needs Python 3.11 or newer and found none.
 	Install it with 'brew install python@3.12' or 'apt-get install python3-venv', and run make again))$(PYTHON) -m tools.setup
 VENV = .venv/bin
 
-.PHONY: help run setup test format lint bench messages lock clean
+.PHONY: help run setup test format lint bench demo-models messages lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: ## Set up what is missing, then start the server on 127.0.0.1:8000
 	$(SETUP) run
@@ -30,6 +30,10 @@ lint: ## Lint code, templates, settings, migrations and types
 bench: ## Measure what the server costs beside the bare runtime
 	$(SETUP) setup
 	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(VENV)/python -m "$$(echo "$${file%.py}" | tr / .)" || exit 1; done
+
+demo-models: ## Train the demo models anew, compare them with the shipped ones and score them
+	$(SETUP) develop
+	@$(VENV)/python -m demo_models.remake
 
 messages: ## Gather the strings to translate and compile the translations
 	$(SETUP) messages

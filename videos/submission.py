@@ -74,9 +74,7 @@ async def submit(
         fps=shape.fps,
         steps=shape.steps,
         seed=shape.seed,
-        guidance_scale=request.guidance_scale,
-        guidance_scale_2=request.guidance_scale_2,
-        flow_shift=request.flow_shift,
+        **_guidance(request, folder.defaults),
         pipeline=folder.pipeline,
     )
     accepted = await sync_to_async(jobs.submit)(job, settings.FMLX.video_max_queued)
@@ -84,6 +82,13 @@ async def submit(
         await live.job_changed(accepted.job)
         await live.wake_nodes()
     return accepted.job
+
+
+def _guidance(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float | None]:
+    """What was asked, or what the model's folder gives; None leaves it to the model."""
+    names = ("guidance_scale", "guidance_scale_2", "flow_shift")
+    asked = {name: getattr(request, name) for name in names}
+    return {name: defaults.get(name) if value is None else value for name, value in asked.items()}
 
 
 async def _video_model(name: str | None) -> ModelFolder:

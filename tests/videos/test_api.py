@@ -43,6 +43,15 @@ async def test_forms_are_read_as_the_sdk_sends_them(client, model):
     assert (answer.json()["prompt"], answer.json()["frames"]) == ("шар 红球", 33)
 
 
+async def test_a_models_own_guidance_is_used_unless_the_request_has_another(client, model):
+    model.defaults = {"guidance_scale": 1.5, "flow_shift": 3.0}
+    await model.asave()
+    plain, asked = (await make(client)).json(), (await make(client, guidance_scale=0)).json()
+    jobs_made = [await VideoJob.objects.aget(pk=made["id"]) for made in (plain, asked)]
+    found = [(job.guidance_scale, job.guidance_scale_2, job.flow_shift) for job in jobs_made]
+    assert found == [(1.5, None, 3.0), (0.0, None, 3.0)]
+
+
 async def test_the_list_pages_by_cursor_both_ways(client, model):
     ids = [(await make(client)).json()["id"] for _ in range(5)]
     first = (await client.get("/v1/videos", params={"limit": 2})).json()

@@ -1,3 +1,5 @@
+"""manage.py makedemo: put the demo models into the house's own model folder. They need no download."""
+
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from demo_models import shipped
 from memory.environments import runtime_python
 
 
 @dataclass(frozen=True, slots=True)
-class Demo:
-    """A module of a runtime that makes a checkpoint in the folder it is given."""
+class Recipe:
+    """A module of a runtime that makes a checkpoint of random weights in the folder it is given."""
 
     name: str
     runtime: str
@@ -19,34 +22,48 @@ class Demo:
     kind: str
 
 
-DEMOS = (
-    Demo("demo-video", "mlx-gen", "videos.runtimes.mlx_gen.demo", "t2v"),
-    Demo("demo-chat", "mlx-lm", "inference.engine.demo", "chat"),
-    Demo("demo-hybrid", "mlx-lm", "inference.engine.demo", "hybrid"),
-    Demo("demo-swa", "mlx-lm", "inference.engine.demo", "swa"),
+RECIPES = (
+    Recipe("demo-video", "mlx-gen", "videos.runtimes.mlx_gen.demo", "t2v"),
+    Recipe("demo-chat", "mlx-lm", "inference.engine.demo", "chat"),
+    Recipe("demo-hybrid", "mlx-lm", "inference.engine.demo", "hybrid"),
+    Recipe("demo-swa", "mlx-lm", "inference.engine.demo", "swa"),
 )
 MARK = "fmlx-demo.json"
 
 
 class Command(BaseCommand):
-    help = "Build the tiny demo models in the house's own model folder. They need no download."
+    help = "Put the demo models into the model folder: trained ones are copied, the others are made."
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = settings.FMLX.home / "models"
         folder.mkdir(parents=True, exist_ok=True)
-        for demo in DEMOS:
-            self._make(demo, folder / demo.name)
+        trained = shipped.names()
+        for name in trained:
+            self._install(name, folder / name)
+        for recipe in RECIPES:
+            if recipe.name not in trained:
+                self._make(recipe, folder / recipe.name)
 
-    def _make(self, demo: Demo, folder: Path) -> None:
+    def _install(self, name: str, folder: Path) -> None:
+        try:
+            new = shipped.install(name, folder)
+        except FileExistsError as error:
+            self.stdout.write(str(error))
+        except shipped.Damaged as error:
+            raise CommandError(str(error)) from error
+        else:
+            self.stdout.write(f"{name} is {'installed' if new else 'there already'} in {folder}.")
+
+    def _make(self, recipe: Recipe, folder: Path) -> None:
         if (folder / MARK).is_file():
-            self.stdout.write(f"{demo.name} is there already.")
+            self.stdout.write(f"{recipe.name} is there already.")
             return
-        python = runtime_python(settings.FMLX.home, demo.runtime)
+        python = runtime_python(settings.FMLX.home, recipe.runtime)
         if not python.exists():
             raise CommandError(
-                f"The {demo.runtime} runtime is not built; run 'manage.py buildworker {demo.runtime}' first."
+                f"The {recipe.runtime} runtime is not built; run 'manage.py buildworker {recipe.runtime}' first."
             )
-        command = [str(python), "-m", demo.module, str(folder), "--kind", demo.kind]
+        command = [str(python), "-m", recipe.module, str(folder), "--kind", recipe.kind]
         if subprocess.run(command, cwd=settings.BASE_DIR, check=False).returncode:
-            raise CommandError(f"{demo.name} could not be built; the lines above say why.")
-        self.stdout.write(f"{demo.name} is built in {folder}.")
+            raise CommandError(f"{recipe.name} could not be built; the lines above say why.")
+        self.stdout.write(f"{recipe.name} is built in {folder}.")

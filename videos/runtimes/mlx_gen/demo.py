@@ -121,7 +121,7 @@ def _umt5_shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _write(path: Path, shapes: Shapes, *, single: bool = False) -> None:
     scope = f"{path.parent.name}/{path.name}"
-    dtype, pack = ("F32", _float32) if single else ("BF16", _bfloat16)
+    dtype, pack = ("F32", float32) if single else ("BF16", bfloat16)
     found = {name: (dtype, shape, pack(_values(scope, name, shape))) for name, shape in shapes.items()}
     tensors.write(path, found)
 
@@ -139,11 +139,11 @@ def _values(scope: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (uniform * np.float32(math.sqrt(3.0 / fan_in))).reshape(shape)
 
 
-def _float32(values: np.ndarray) -> bytes:
+def float32(values: np.ndarray) -> bytes:
     return bytes(values.astype("<f4").tobytes())
 
 
-def _bfloat16(values: np.ndarray) -> bytes:
+def bfloat16(values: np.ndarray) -> bytes:
     """The upper half of each float32, rounded to nearest, ties to even."""
     bits = values.astype("<f4").view("<u4")
     return bytes(((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes())

@@ -1,0 +1,160 @@
+"""Flow matching (Lipman et al., arXiv:2210.02747) on the designed latents: how the demo transformers are trained.
+
+The conventions are the pipeline's: x = (1 - s) * z + s * noise, the target is noise - z, and the transformer is told
+the time floor(1000 * s).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mflux.models.wan.model.wan_transformer import wan_attention
+from mlx import nn, optimizers
+from mlx.utils import tree_map, tree_map_with_path
+
+from demo_models import latents
+from demo_models.grammar import TRAINED
+from demo_models.layouts import Expert
+from demo_models.progress import Progress, learning_rate
+from demo_models.prompt_pool import PromptPool
+from demo_models.scene import Scene
+
+SCENE_SEED = 5
+SCENES_PER_CLIP = 16
+EMPTY, NEGATIVE = 0.07, 0.07  # shares of training prompts that are replaced, so that guidance has something to leave
+SHIFT = 3.0  # noise levels are drawn as the sampler visits them: Wan2.2 T2V's flow_shift
+PEAK, WARMUP, BETAS = 2e-3, 100, [0.9, 0.98]
+AVERAGE = 0.995  # of the weights, over the last few hundred steps
+TIMES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LatentPool:
+    """Whitened latents float32 [N, 16, T, h, w], the number in `TRAINED` of each one's clip, and the whitening."""
+
+    latents: np.ndarray
+    clips: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def draw(cls, cell: int) -> "LatentPool":
+        rng = np.random.default_rng(SCENE_SEED)
+        clips = np.repeat(np.arange(len(TRAINED)), SCENES_PER_CLIP)
+        drawn = np.stack([latents.of(Scene.sample(TRAINED[clip], rng), cell) for clip in clips])
+        mean, std = latents.statistics(drawn)
+        white = (drawn - mean[:, None, None, None]) / std[:, None, None, None]
+        return cls(white.astype(np.float32), clips, mean, std)
+
+
+def train(model: nn.Module, expert: Expert, pool: LatentPool, prompts: PromptPool, *, steps: int, batch: int) -> None:
+    """Train `model` in place for the noise levels of `expert`."""
+    mx.random.seed(expert.seed)
+    rng = np.random.default_rng(expert.seed)
+    model.rope.freeze()
+    _restart(model)
+    draw = partial(_batch, rng, expert, pool, prompts, batch)
+    with _padding_as_one_row(prompts.states.shape[1]) as biases:
+        average = _descend(
+            model, partial(_loss, biases=biases), draw, Progress(expert.component, steps, every=50), steps
+        )
+    model.update(average)
+    mx.eval(model.parameters())
+
+
+def _restart(model: nn.Module) -> None:
+    """Start values that follow the seed: mlx-gen drew its own before it was set. The output starts at zero."""
+
+    def start(path: str, value: mx.array) -> mx.array:
+        if path.endswith("weight") and value.ndim > 1:
+            bound = (value.size / value.shape[0]) ** -0.5
+            return mx.random.uniform(-bound, bound, value.shape)
+        if path.endswith("scale_shift_table"):
+            return mx.random.normal(value.shape) * value.shape[-1] ** -0.5
+        return mx.zeros_like(value) if path.endswith("bias") else value
+
+    model.update(tree_map_with_path(start, model.trainable_parameters()))
+    model.proj_out.weight = mx.zeros_like(model.proj_out.weight)
+
+
+def _descend(
+    model: nn.Module,
+    loss_of: Callable[..., mx.array],
+    draw: Callable[[], list[mx.array]],
+    progress: Progress,
+    steps: int,
+) -> Any:
+    """Adam with clipped gradients; returns the moving average of the weights, which is smoother than the last ones."""
+    optimizer = optimizers.Adam(learning_rate=PEAK, betas=BETAS)
+    gradient = nn.value_and_grad(model, loss_of)
+    average = model.trainable_parameters()
+    for step in range(steps):
+        optimizer.learning_rate = learning_rate(step, steps, peak=PEAK, warmup=WARMUP)
+        loss, grads = gradient(model, *draw())
+        grads, _ = optimizers.clip_grad_norm(grads, 1.0)
+        optimizer.update(model, grads)
+        keep = min(AVERAGE, (step + 1) / (step + 20))
+        average = tree_map(
+            lambda old, new, keep=keep: old * keep + new * (1 - keep), average, model.trainable_parameters()
+        )
+        mx.eval(model.parameters(), optimizer.state, average, loss)
+        progress.step(step + 1, loss.item())
+    return average
+
+
+def _batch(
+    rng: np.random.Generator, expert: Expert, pool: LatentPool, prompts: PromptPool, size: int
+) -> list[mx.array]:
+    """Latents, noise levels, prompt states and their biases."""
+    chosen = rng.integers(0, len(pool.latents), size)
+    said = np.array([rng.choice(prompts.of_clip[clip]) for clip in pool.clips[chosen]])
+    lot = rng.random(size)
+    said = np.where(lot < EMPTY, 0, np.where(lot < EMPTY + NEGATIVE, 1, said))
+    level = rng.uniform(_unshifted(expert.low), _unshifted(expert.high), size)
+    sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
+    found = (pool.latents[chosen], sigma, prompts.states[said], prompts.biases[said][:, None, None, :])
+    return [mx.array(values.astype(np.float32)) for values in found]
+
+
+def _unshifted(sigma: float) -> float:
+    return sigma / (SHIFT - (SHIFT - 1) * sigma)
+
+
+def _loss(
+    model: nn.Module,
+    z: mx.array,
+    sigma: mx.array,
+    states: mx.array,
+    bias: mx.array,
+    *,
+    biases: list[mx.array | None],
+) -> mx.array:
+    biases[0] = bias
+    noise, level = mx.random.normal(z.shape), sigma[:, None, None, None, None]
+    # TI2V is told one time for each token; as all of them are equal, one for each sample is the same and cheaper.
+    found = model(
+        hidden_states=(1 - level) * z + level * noise,
+        timestep=mx.floor(sigma * TIMES),
+        encoder_hidden_states=states,
+    )
+    return ((found - (noise - z)) ** 2).mean()
+
+
+@contextmanager
+def _padding_as_one_row(length: int) -> Iterator[list[mx.array | None]]:
+    """Let mlx-gen's cross-attention add the bias in the list that this gives (see PromptPool)."""
+    plain, biases = wan_attention.scaled_dot_product_attention, [None]
+
+    def attend(queries: mx.array, keys: mx.array, values: mx.array, scale: float) -> mx.array:
+        across = keys.shape[2] == length != queries.shape[2]
+        return plain(queries, keys, values, scale=scale, mask=biases[0] if across else None)
+
+    wan_attention.scaled_dot_product_attention = attend
+    try:
+        yield biases
+    finally:
+        wan_attention.scaled_dot_product_attention = plain

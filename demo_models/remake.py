@@ -1,0 +1,74 @@
+"""python -m demo_models.remake [--ship] [NAME...]: train the demo models from nothing, compare them with the shipped
+ones, and score them. `--ship` then puts the new ones in their place."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from demo_models import shipped
+from memory import environments
+from memory.allowlist import worker_environment
+
+PROGRAMS = {"demo-video-5b": "demo_models.train_video_5b", "demo-video": "demo_models.train_video"}
+HOME = environments.ROOT / ".make" / "test-home"
+MADE = environments.ROOT / ".make" / "demo-models"
+CARD = "README.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train the demo models from nothing, compare them and score them.")
+    parser.add_argument("names", nargs="*", choices=[[], *PROGRAMS], help="all of them when none is named")
+    parser.add_argument("--ship", action="store_true", help="put the new weights in the place of the shipped ones")
+    options = parser.parse_args()
+    python = environments.build(HOME, "mlx-gen", say=_say)
+    for name in options.names or PROGRAMS:
+        folder = MADE / name
+        began = os.times().children_user + os.times().children_system
+        _run(python, PROGRAMS[name], folder)
+        cpu = os.times().children_user + os.times().children_system - began
+        _say(f"{name} took {cpu / 60:.1f} CPU minutes.")
+        _say(_compared(name, folder))
+        _run(python, "demo_models.score", folder)
+        if options.ship:
+            ship(name, folder)
+    return 0
+
+
+def ship(name: str, folder: Path) -> None:
+    """Replace the shipped files of `name`, but for its card, by those in `folder`, and list their sums anew."""
+    target = shipped.WEIGHTS / name
+    for path in sorted(found for found in folder.rglob("*") if found.is_file()):
+        place = target / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    shipped.seal(target)
+    _say(f"{name} is shipped from {target}.")
+
+
+def _compared(name: str, folder: Path) -> str:
+    wanted = {file: digest for file, digest in shipped.read_sums(shipped.WEIGHTS / name).items() if file != CARD}
+    changed = shipped.differing(folder, wanted)
+    if not wanted:
+        return f"No {name} is shipped yet."
+    if changed:
+        return f"{name} differs from the shipped one in {', '.join(changed)}: other machines add in another order."
+    return f"{name} is the shipped one, byte for byte ({len(wanted)} files)."
+
+
+def _run(python: Path, module: str, folder: Path) -> None:
+    """One core: the sums of several threads come in another order each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = worker_environment(folder, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, {})
+    subprocess.run([str(python), "-m", module, str(folder)], env=environment, check=True, cwd=environments.ROOT)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What a clip shows, read from its pixels alone: never from its prompt, its latents or its seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from demo_models.scene import BACKGROUNDS, COLOURS
+
+BORDER = 3  # pixels that no shape of the grammar reaches
+STANDS_OUT = 60  # of 255, in any channel: green on gray, the closest pair, are 98 apart
+LEAST_AREA, LARGEST_AREA = 60, 700  # pixels: the grammar's shapes have 200 to 320
+LEAST_FRAMES = 8  # of 17
+LEAST_PATH = 8.0  # pixels: the grammar's shapes move 20 to 28
+STRAIGHT = 0.7  # of the way covered: a straight path has 1, frames in the wrong order less than a half
+SQUARE_FILL = 0.86  # of its bounding box: a disc fills pi / 4 of it, and a bent square loses up to a tenth of its 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """None is what could not be told."""
+
+    colour: str | None
+    shape: str | None
+    direction: str | None
+    background: str | None
+
+
+def look(frames: np.ndarray) -> Seen:
+    """Judge frames uint8 [F, H, W, 3]."""
+    pixels = frames.astype(float)
+    behind = np.median(_border(pixels), axis=0)
+    mask = np.abs(pixels - behind).max(-1) > STANDS_OUT
+    areas = mask.sum((1, 2))
+    shown = np.where((areas > LEAST_AREA) & (areas < LARGEST_AREA))[0]
+    background = _nearest(BACKGROUNDS, behind)
+    if len(shown) < LEAST_FRAMES:
+        return Seen(None, None, None, background)
+    colour = np.median(pixels[shown][mask[shown]], axis=0)
+    return Seen(_nearest(COLOURS, colour), _shape(mask[shown]), _direction(mask[shown]), background)
+
+
+def _border(pixels: np.ndarray) -> np.ndarray:
+    sides = (pixels[:, :BORDER], pixels[:, -BORDER:], pixels[:, :, :BORDER], pixels[:, :, -BORDER:])
+    return np.concatenate([side.reshape(-1, 3) for side in sides])
+
+
+def _nearest(palette: Mapping[str, tuple[int, int, int]], colour: np.ndarray) -> str:
+    return min(palette, key=lambda name: float(np.abs(np.array(palette[name]) - colour).sum()))
+
+
+def _direction(mask: np.ndarray) -> str | None:
+    """From where the shape is at first to where it is at last, if it goes there without turning back."""
+    path = np.array([_centre(one) for one in mask])
+    dx, dy = path[-1] - path[0]
+    covered = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+    if max(abs(dx), abs(dy)) < max(LEAST_PATH, STRAIGHT * covered):
+        return None
+    if abs(dx) > abs(dy):
+        return "right" if dx > 0 else "left"
+    return "down" if dy > 0 else "up"
+
+
+def _centre(mask: np.ndarray) -> tuple[float, float]:
+    rows, columns = np.nonzero(mask)
+    return float(columns.mean()), float(rows.mean())
+
+
+def _shape(mask: np.ndarray) -> str:
+    fills = []
+    for one in mask:
+        rows, columns = np.nonzero(one)
+        fills.append(len(rows) / ((np.ptp(rows) + 1) * (np.ptp(columns) + 1)))
+    return "square" if np.median(fills) > SQUARE_FILL else "ball"

@@ -1,0 +1,14 @@
+"""python -m demo_models.train_video FOLDER: train demo-video, a Wan2.2 T2V A14B in small, from nothing.
+
+Two experts share the noise levels between them, as in the real model: the first decides what is where, the second,
+below a noise level of 0.875, draws it.
+"""
+
+import sys
+
+from demo_models import training
+from demo_models.layouts import DEMO_VIDEO
+
+if __name__ == "__main__":
+    steps = {"transformer": 800, "transformer_2": 1400}
+    sys.exit(training.program(DEMO_VIDEO, decoder_steps=2500, steps=steps, batch=16))
