@@ -40,7 +40,7 @@ def main() -> None:
     checkpoint = Checkpoint(model_dir)
     text = PromptEncoder(checkpoint, clean=mlxgen.clean_prompt)
 
-    class Bare(Wan2_2_TI2V):  # type: ignore[misc]
+    class Bare(Wan2_2_TI2V):
         """mlx-gen's own class; only the text encoder, which would need torch, is ours."""
 
         def encode_prompt(

@@ -67,10 +67,6 @@ def _denoising(client: Client, video_id: str, attempt: int) -> bool:
     return bool(video["attempts"] == attempt and video["phase"] == "denoising")
 
 
-def _gone(worker: psutil.Process) -> bool:
-    return not worker.is_running()
-
-
 def test_a_job_whose_worker_is_killed_three_times_fails_and_its_history_says_so(house: Path) -> None:
     with open_house(house, NO_WAIT) as client:
         made = client.make(**LONG)
