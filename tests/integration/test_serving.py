@@ -131,7 +131,7 @@ def test_a_site_and_a_node_of_their_own_share_postgres_and_redis(house: Path, po
             assert {"denoising", "decoding"} <= {event["phase"] for event in events}
             shown: list[Any] = []
             while not shown or shown[-1]["status"] != "completed":
-                shown.append(hear(page)["video"])
+                shown += [message["video"]] if (message := hear(page))["type"] == "video" else []
             assert {"denoising", "decoding"} <= {video["phase"] for video in shown}
             assert client.get(f"/v1/videos/{made['id']}/content").content[4:8] == b"ftyp"
 
