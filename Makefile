@@ -27,9 +27,11 @@ lint: ## Lint code, templates, settings, migrations and types
 	$(SETUP) develop
 	@$(PYTHON) -m tools.suite lint types
 
-bench: ## Measure what the server costs beside the bare runtime
+BENCHMARKS = video_overhead engine_raw chat_overhead
+
+bench: ## Measure what the server costs beside the bare runtimes
 	$(SETUP) setup
-	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(VENV)/python -m "$$(echo "$${file%.py}" | tr / .)" || exit 1; done
+	@for name in $(BENCHMARKS); do echo "benchmarks/$$name.py"; $(VENV)/python -m benchmarks.$$name || exit 1; done
 
 demo-models: ## Train the demo models anew, compare them with the shipped ones and score them
 	$(SETUP) develop

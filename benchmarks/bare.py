@@ -20,10 +20,13 @@ for absent, names in {"huggingface_hub": ["snapshot_download"]}.items():
     for name in names:
         setattr(sys.modules[absent], name, None)
 
+import av  # noqa: E402, F401 - mlx-gen imports it, and the two below, in the middle of its work
 import mlx.core as mx  # noqa: E402
+import PIL.Image  # noqa: E402, F401
 from mflux.models.common.config.model_config import ModelConfig  # noqa: E402
 from mflux.models.common.tokenizer import TokenizerLoader  # noqa: E402
 from mflux.models.wan import Wan2_2_TI2V  # noqa: E402
+from mflux.utils.video_util import VideoUtil  # noqa: E402, F401
 
 from videos.runtimes.mlx_gen import architecture, mlxgen  # noqa: E402
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint  # noqa: E402
@@ -55,6 +58,7 @@ def main() -> None:
     TokenizerLoader.load_all = staticmethod(lambda *_given, **_named: {})  # ours tokenises
     config = architecture.model_config(checkpoint)
     model = Bare(model_config=config, model_path=str(model_dir), prompt_embed_disk_cache=False)
+    mx.eval(model.parameters())  # mlx-gen reads weights at their first use; the worker reads them while it loads
     loaded = time.monotonic()
     video = model.generate_video(
         seed=1,

@@ -22,14 +22,19 @@ PATIENCE_MS = 60_000  # a small clip takes seconds; the machine may be busy
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
+def chromium() -> dict[str, Any]:
+    """How to launch the Chromium that this machine has."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None) or (CHROME_ON_MACOS.exists() and str(CHROME_ON_MACOS))
     if not found:
         assert not os.environ.get("FMLX_REQUIRE_SERVICES"), "Chromium is not installed; 'make test' installs it."
         pytest.skip("Chromium is not installed; 'make test' says how to install it.")
     sandboxless = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     return {"executable_path": found, "args": ["--disable-dev-shm-usage", *sandboxless]}
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return chromium()
 
 
 @pytest.fixture(scope="session")
