@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from fmlx_site.health import healthz, readyz
 from inference.api import api
@@ -11,9 +12,11 @@ api.add_router("videos", videos)
 api.add_router("memory", memory)
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="videos")),
     path("healthz", healthz),
     path("readyz", readyz),
     path("v1/", api.urls),
+    path("videos/", include("videos.urls")),
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),

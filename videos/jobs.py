@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
@@ -22,7 +23,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     Status.IN_PROGRESS: (Status.QUEUED,),
     Status.COMPLETED: (Status.IN_PROGRESS,),
     Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
-    Status.QUEUED: (Status.IN_PROGRESS,),
+    Status.QUEUED: (Status.IN_PROGRESS, Status.FAILED),
 }
 NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None}
 
@@ -43,7 +44,10 @@ def submit(job: VideoJob, max_queued: int) -> Accepted:
     if first := _earlier(job):
         return Accepted(first, new=False)
     if VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count() >= max_queued:
-        raise TooMany(f"{max_queued} videos are waiting already, which is this server's limit.", retry_after=60)
+        raise TooMany(
+            _("%(count)d videos are waiting already, which is this server's limit.") % {"count": max_queued},
+            retry_after=60,
+        )
     try:
         with transaction.atomic():
             job.save(force_insert=True)
@@ -206,6 +210,31 @@ def cancel(job: VideoJob) -> VideoJob:
         except FenceLost:
             job.refresh_from_db()  # it moved under us: look again
     raise AlreadyFinished(f"{job.pk} is {job.status} already; delete it instead.", param="video_id")
+
+
+def requeue(job: VideoJob) -> VideoJob:
+    """Give a failed job all its attempts again. Raises FenceLost when it is not failed any more."""
+    return transition(
+        job.pk,
+        job.fence,
+        Status.QUEUED,
+        what="requeued",
+        node=None,
+        not_before=timezone.now(),
+        attempt_count=0,
+        overtaken=0,
+        progress=0,
+        error_code="",
+        error_message="",
+        completed_at=None,
+        **NOT_RUNNING,
+    )
+
+
+def queue_positions() -> dict[str, int]:
+    """Every queued job's place in line, from 1."""
+    waiting = VideoJob.objects.filter(status=Status.QUEUED).order_by("-priority", "created_at", "id")
+    return {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True), start=1)}
 
 
 def queue_position(job: VideoJob) -> int | None:

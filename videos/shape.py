@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from fmlx_site.environment import Environment
 from fmlx_site.errors import InvalidRequest
 from videos.schemas import CreateVideo
@@ -19,6 +21,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "wan2.2-t2v-a14b": {"size": "832x480", "frames": 81, "fps": 16, "steps": 40},
     "wan2.2-ti2v-5b": {"size": "1280x704", "frames": 121, "fps": 24, "steps": 50},
 }
+
+PIXELS = _("%(value)d pixels a frame is above this server's limit of %(limit)d pixels a frame.")
+FRAMES = _("%(value)d frames is above this server's limit of %(limit)d frames.")
+STEPS = _("%(value)d steps is above this server's limit of %(limit)d steps.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,10 @@ def _check(request: CreateVideo, shape: Shape, limits: Environment) -> None:
     pixels = shape.width * shape.height
     size_field = "width" if request.width else "height" if request.height else "size"
     frames_field = "frames" if request.frames else "seconds"
-    for field, value, limit, unit in (
-        (size_field, pixels, limits.video_max_pixels, "pixels a frame"),
-        (frames_field, shape.frames, limits.video_max_frames, "frames"),
-        ("steps", shape.steps, limits.video_max_steps, "steps"),
+    for field, value, limit, sentence in (
+        (size_field, pixels, limits.video_max_pixels, PIXELS),
+        (frames_field, shape.frames, limits.video_max_frames, FRAMES),
+        ("steps", shape.steps, limits.video_max_steps, STEPS),
     ):
         if value > limit:
-            raise InvalidRequest(f"{value} {unit} is above this server's limit of {limit} {unit}.", param=field)
+            raise InvalidRequest(sentence % {"value": value, "limit": limit}, param=field)

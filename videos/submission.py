@@ -4,6 +4,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.utils.translation import gettext as _
 from ninja.errors import ValidationError
 from pydantic import ValidationError as PydanticError
 
@@ -56,8 +57,8 @@ async def submit(
     await _check_memory(folder, shape.width, shape.height)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
-            f"Only {gib(free)} of disk is free and this server keeps {gib(settings.FMLX.disk_floor_bytes)};"
-            " delete videos or free some space."
+            _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
+            % {"free": gib(free), "floor": gib(settings.FMLX.disk_floor_bytes)}
         )
     job = VideoJob(
         key=key,
@@ -89,7 +90,9 @@ async def _video_model(name: str | None) -> ModelFolder:
     if name is None:
         folder = await served_models().filter(type=ModelFolder.Type.VIDEO).afirst()
         if folder is None:
-            raise InvalidRequest("No video model was found on this server; add one to its model folder.", param="model")
+            raise InvalidRequest(
+                _("No video model was found on this server; add one to its model folder."), param="model"
+            )
         return folder
     folder = await find_model(name)
     if folder.type != ModelFolder.Type.VIDEO:
@@ -105,8 +108,9 @@ async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
     if not most or wanted <= most:
         return
     fits = largest_size(folder, width, height, most)
-    hint = f"{fits[0]}x{fits[1]} would fit." if fits else "No size of this model would fit."
-    raise TooLargeForMemory(
-        f"A {width}x{height} clip needs {gib(wanted)} and {gib(most)} is the most this machine can promise. {hint}",
-        param="size",
-    )
+    needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
+    needs %= {"size": f"{width}x{height}", "wanted": gib(wanted), "most": gib(most)}
+    hint = _("No size of this model would fit.")
+    if fits:
+        hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
+    raise TooLargeForMemory(f"{needs} {hint}", param="size")

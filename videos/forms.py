@@ -1,0 +1,149 @@
+"""The form that starts a video. The limits are the server's; `submission` has the last word."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from fmlx_site.errors import FmlxError
+from inference.models import ModelFolder
+
+CUSTOM = "custom"
+SIZES = (
+    ("", _("The model's own size")),
+    ("832x480", _("480p, wide (832 × 480)")),
+    ("480x832", _("480p, tall (480 × 832)")),
+    ("640x640", _("Square (640 × 640)")),
+    ("1280x704", _("720p, wide (1280 × 704)")),
+    ("704x1280", _("720p, tall (704 × 1280)")),
+    (CUSTOM, _("Another size…")),
+)
+SHOWN = ("model", "prompt", "size", "width", "height", "seconds")
+FINE = ("steps", "seed", "frames", "fps", "guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt")
+PROMPT_LENGTH = 32_000
+
+
+def new_token() -> str:
+    return uuid.uuid4().hex
+
+
+class VideoForm(forms.Form):
+    """`fields` of the request under the API's own names, so that its errors find their place."""
+
+    error_css_class = "invalid"
+
+    token = forms.CharField(widget=forms.HiddenInput(attrs={"autocomplete": "off"}), initial=new_token, max_length=64)
+    model = forms.ChoiceField(label=_("Model"))
+    prompt = forms.CharField(
+        label=_("Prompt"),
+        max_length=PROMPT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("What the video shows: subject, movement, light, camera."),
+    )
+    size = forms.ChoiceField(label=_("Size"), choices=SIZES, required=False)
+    width = forms.IntegerField(label=_("Width, pixels"), min_value=16, max_value=16_384, required=False)
+    height = forms.IntegerField(label=_("Height, pixels"), min_value=16, max_value=16_384, required=False)
+    seconds = forms.FloatField(
+        label=_("Length, seconds"),
+        min_value=0.01,
+        max_value=3600,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text=_("Empty: as long as the model makes best."),
+    )
+    steps = forms.IntegerField(
+        label=_("Steps"), min_value=1, required=False, help_text=_("More steps take longer and look cleaner.")
+    )
+    seed = forms.IntegerField(
+        label=_("Seed"),
+        min_value=0,
+        max_value=2**32 - 1,
+        required=False,
+        help_text=_("The same seed makes the same video again. Empty: a new one."),
+    )
+    frames = forms.IntegerField(label=_("Length, frames"), min_value=1, required=False)
+    fps = forms.IntegerField(label=_("Frames per second"), min_value=1, max_value=120, required=False)
+    guidance_scale = forms.FloatField(
+        label=_("Guidance scale"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text=_("How closely the video follows the prompt."),
+    )
+    guidance_scale_2 = forms.FloatField(
+        label=_("Guidance scale, second expert"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )
+    flow_shift = forms.FloatField(
+        label=_("Flow shift"),
+        min_value=0.01,
+        max_value=100,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text=_("Higher values spend more steps on the large shapes."),
+    )
+    negative_prompt = forms.CharField(
+        label=_("Negative prompt"),
+        max_length=PROMPT_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("What the video should not show."),
+    )
+
+    def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None) -> None:
+        super().__init__(data, initial=initial)
+        self._field("model").choices = [(name, name) for name in models]
+        self._field("steps").widget.attrs["max"] = settings.FMLX.video_max_steps
+        self._field("frames").widget.attrs["max"] = settings.FMLX.video_max_frames
+
+    def _field(self, name: str) -> Any:
+        return self.fields[name]
+
+    @property
+    def shown(self) -> list[forms.BoundField]:
+        return [self[name] for name in SHOWN]
+
+    @property
+    def fine(self) -> list[forms.BoundField]:
+        """The knobs most people leave alone."""
+        return [self[name] for name in FINE]
+
+    @property
+    def fine_open(self) -> bool:
+        return any(field.errors or field.value() not in (None, "") for field in self.fine)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("seconds") is not None and cleaned.get("frames") is not None:
+            self.add_error("frames", _("Give the length in seconds or in frames, not in both."))
+        if cleaned.get("size") == CUSTOM:
+            for side in ("width", "height"):
+                if cleaned.get(side) is None and not self.has_error(side):
+                    self.add_error(side, _("Another size needs a width and a height."))
+        return cleaned
+
+    def body(self) -> dict[str, Any]:
+        """What the API would have been sent: only what was filled in."""
+        body = {name: self.cleaned_data[name] for name in (*SHOWN, *FINE)}
+        if body["size"] == CUSTOM:
+            del body["size"]
+        else:
+            del body["width"], body["height"]
+        return {name: value for name, value in body.items() if value not in (None, "")}
+
+    def refuse(self, error: FmlxError) -> None:
+        """Show why the server refuses, at the field it is about."""
+        at = error.param if error.param in (*SHOWN, *FINE) else None
+        self.add_error(at, error.message)
+
+
+def video_models(folders: Iterable[ModelFolder]) -> list[str]:
+    """Names to choose from, each once though several nodes may have it."""
+    return sorted({folder.name for folder in folders if folder.type == ModelFolder.Type.VIDEO})

@@ -1,0 +1,103 @@
+"""What the pages show, read with a number of queries that does not grow with the rows."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from django.db.models import Exists, OuterRef
+from django.db.models.query import QuerySet
+
+from inference.models import ModelFolder
+from memory.models import Node
+from videos import jobs
+from videos.models import Artifact, VideoJob
+
+PAGE_LENGTH = 50
+
+
+def with_files(rows: QuerySet[VideoJob]) -> QuerySet[VideoJob]:
+    """`has_video` and `has_thumbnail` say which files are still there."""
+    here = Artifact.objects.filter(job=OuterRef("pk"), purged_at=None)
+    return rows.annotate(
+        has_video=Exists(here.filter(variant=Artifact.Variant.VIDEO)),
+        has_thumbnail=Exists(here.filter(variant=Artifact.Variant.THUMBNAIL)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A job and its place in the queue, if it waits."""
+
+    job: Any  # a VideoJob as `with_files` annotates it
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of jobs, newest first."""
+
+    cards: list[Card]
+    number: int
+    more: bool
+
+    @classmethod
+    def read(cls, number: int) -> Self:
+        start = (number - 1) * PAGE_LENGTH
+        rows = list(with_files(VideoJob.objects.order_by("-created_at", "-id"))[start : start + PAGE_LENGTH + 1])
+        places = jobs.queue_positions()
+        cards = [Card(job, places.get(job.pk)) for job in rows[:PAGE_LENGTH]]
+        return cls(cards, number, more=len(rows) > PAGE_LENGTH)
+
+    @property
+    def previous(self) -> int:
+        return self.number - 1
+
+    @property
+    def next(self) -> int:
+        return self.number + 1
+
+
+@dataclass(slots=True)
+class Promised:
+    """A node's ceiling and the leases under it. Bytes."""
+
+    name: str
+    ceiling: int
+    leases: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def promised(self) -> int:
+        return sum(lease["bytes"] for lease in self.leases)
+
+    @property
+    def free(self) -> int:
+        return max(0, self.ceiling - self.promised)
+
+
+def promised_memory() -> list[Promised]:
+    """Every node, also one without a lease, in one query."""
+    names = ("kind", "holder", "bytes", "state")
+    rows = Node.objects.order_by("name", "leases__id").values("name", "ceiling_bytes", *(f"leases__{n}" for n in names))
+    nodes: dict[str, Promised] = {}
+    for row in rows:
+        node = nodes.setdefault(row["name"], Promised(row["name"], row["ceiling_bytes"]))
+        if row["leases__bytes"] is not None:
+            node.leases.append({name: row[f"leases__{name}"] for name in names})
+    return list(nodes.values())
+
+
+def model_folders() -> list[ModelFolder]:
+    """Everything that was found: served first, then what was skipped and why."""
+    return sorted(
+        ModelFolder.objects.select_related("node"), key=lambda folder: (not folder.type, folder.name, folder.node.name)
+    )
+
+
+def tail(path: Path, size: int) -> str:
+    """The last `size` bytes of a log as text, from a line's beginning."""
+    with path.open("rb") as stream:
+        whole = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, whole - size))
+        text = stream.read().decode(errors="replace")
+    return text if whole <= size else text.partition("\n")[2]

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from videos import views
+
+urlpatterns = [
+    path("", views.videos, name="videos"),
+    path("aside/", views.aside, name="videos-aside"),
+    path("rescan/", views.rescan, name="videos-rescan"),
+    path("<str:video_id>/", views.detail, name="video"),
+    path("<str:video_id>/card/", views.card, name="video-card"),
+    path("<str:video_id>/body/", views.body, name="video-body"),
+    path("<str:video_id>/content", views.content, name="video-content"),
+    path("<str:video_id>/cancel/", views.cancel, name="video-cancel"),
+    path("<str:video_id>/delete/", views.delete, name="video-delete"),
+    path("<str:video_id>/logs/<int:attempt_id>/", views.log, name="video-log"),
+]

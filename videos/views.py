@@ -1,0 +1,215 @@
+"""Pages over the same functions as the API. Plain forms and links; htmx and the socket only make them quicker."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+
+from fmlx_site.errors import FmlxError
+from inference.shelf import rescan_everywhere
+from videos import deletion, jobs, live, pages, submission, words
+from videos.api import serve_variant
+from videos.errors import AlreadyFinished, IdempotencyConflict
+from videos.forms import VideoForm, new_token, video_models
+from videos.models import VideoJob
+
+View = TypeVar("View", bound=Callable[..., Any])
+LOG_TAIL_BYTES = 64 * 1024
+
+
+def allowed(permission: str) -> Callable[[View], View]:
+    """Log in first; then a 403 for who may not."""
+
+    def decorate(view: View) -> View:
+        return login_required(permission_required(permission, raise_exception=True)(view))
+
+    return decorate
+
+
+@allowed("videos.view_videojob")
+@require_http_methods(["GET", "HEAD", "POST"])
+def videos(request: HttpRequest) -> HttpResponse:
+    """The list, and the form that adds to it."""
+    folders = pages.model_folders()
+    if request.method == "POST":
+        return _create(request, folders)
+    return _list(request, VideoForm(video_models(folders)), folders)
+
+
+@permission_required("videos.add_videojob", raise_exception=True)
+def _create(request: HttpRequest, folders: list[Any]) -> HttpResponse:
+    form = VideoForm(video_models(folders), request.POST)
+    status = HTTPStatus.BAD_REQUEST
+    if form.is_valid():
+        try:
+            job = _submit(form, request.user.pk)
+        except FmlxError as error:
+            form.refuse(error)
+            status = HTTPStatus(error.status)
+        else:
+            return _accepted(request, job, folders)
+    if _is_htmx(request):  # 200, as the answer is a form and htmx asked for one
+        return render(request, "videos/_form.html", {"form": form})
+    return _list(request, form, folders, status=status)
+
+
+def _submit(form: VideoForm, user_id: int | None) -> VideoJob:
+    """The form's token makes a second press of the button find the first press's job."""
+    body = form.body()
+    request = submission.parse(body)
+    send = async_to_sync(submission.submit)
+    try:
+        return send(request, body, user_id=user_id, idempotency_key=form.cleaned_data["token"])
+    except IdempotencyConflict:  # the page was kept, and something else was typed into it
+        return send(request, body, user_id=user_id, idempotency_key=new_token())
+
+
+def _accepted(request: HttpRequest, job: VideoJob, folders: list[Any]) -> HttpResponse:
+    if not _is_htmx(request):
+        messages.success(request, _("The video is in the queue."))
+        return redirect("videos")
+    form = VideoForm(video_models(folders), initial={"model": job.model})
+    return render(request, "videos/_form.html", {"form": form, "accepted": job})
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
+def _list(request: HttpRequest, form: VideoForm, folders: list[Any], status: int = HTTPStatus.OK) -> HttpResponse:
+    number = request.GET.get("page", "1")
+    context = {
+        "form": form,
+        "page": pages.Page.read(int(number) if number.isascii() and number.isdigit() and int(number) else 1),
+        "words": words.for_scripts(),
+        **_aside(folders),
+    }
+    return render(request, "videos/list.html", context, status=status)
+
+
+def _aside(folders: list[Any]) -> dict[str, Any]:
+    return {"nodes": pages.promised_memory(), "folders": folders}
+
+
+@allowed("videos.view_videojob")
+@require_safe
+def aside(request: HttpRequest) -> HttpResponse:
+    """Memory and models, for a page that is open while they change."""
+    return render(request, "videos/_aside.html", _aside(pages.model_folders()))
+
+
+@allowed("inference.change_modelfolder")
+@require_POST
+def rescan(request: HttpRequest) -> HttpResponse:
+    async_to_sync(rescan_everywhere)()
+    messages.info(request, _("Every node is looking at its model folders now; what it finds shows here in a moment."))
+    return redirect("videos")
+
+
+def _job(video_id: str) -> Any:
+    return get_object_or_404(pages.with_files(VideoJob.objects.all()), pk=video_id)
+
+
+@allowed("videos.view_videojob")
+@require_safe
+def card(request: HttpRequest, video_id: str) -> HttpResponse:
+    """One job of the list, for a page that is open while it changes."""
+    job = _job(video_id)
+    return render(request, "videos/_job.html", {"job": job, "position": jobs.queue_position(job)})
+
+
+@allowed("videos.view_videojob")
+@require_safe
+def detail(request: HttpRequest, video_id: str) -> HttpResponse:
+    return render(request, "videos/detail.html", {**_detail(video_id), "words": words.for_scripts()})
+
+
+@allowed("videos.view_videojob")
+@require_safe
+def body(request: HttpRequest, video_id: str) -> HttpResponse:
+    return render(request, "videos/_body.html", _detail(video_id))
+
+
+def _detail(video_id: str) -> dict[str, Any]:
+    job = _job(video_id)
+    return {
+        "job": job,
+        "position": jobs.queue_position(job),
+        "attempts": job.attempts.select_related("node"),
+        "history": job.history.all(),
+    }
+
+
+@require_safe
+@allowed("videos.view_videojob")
+async def content(request: HttpRequest, video_id: str) -> HttpResponseBase:
+    """The file, with Range, for the player."""
+    job = await VideoJob.objects.filter(pk=video_id).afirst()
+    if job is None:
+        raise Http404
+    try:
+        return await serve_variant(request, job, request.GET.get("variant", "video"))
+    except FmlxError as error:
+        return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
+
+
+@allowed("videos.change_videojob")
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HttpRequest, video_id: str) -> HttpResponse:
+    job = _job(video_id)
+    if request.method != "POST":
+        return _confirm(request, job, "cancel")
+    try:
+        async_to_sync(_cancel)(jobs.cancel(job))
+        note, text = messages.SUCCESS, _("The video was cancelled.")
+    except AlreadyFinished:
+        note, text = messages.WARNING, _("The video had ended already, so there was nothing to cancel.")
+    return _done(request, note, text, "video", video_id=job.pk)
+
+
+async def _cancel(job: VideoJob) -> None:
+    await live.job_changed(job)
+    await live.wake_nodes()
+
+
+@allowed("videos.delete_videojob")
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: HttpRequest, video_id: str) -> HttpResponse:
+    job = _job(video_id)
+    if request.method != "POST":
+        return _confirm(request, job, "delete")
+    async_to_sync(deletion.delete)(job)
+    return _done(request, messages.SUCCESS, _("The video was deleted."), "videos")
+
+
+def _done(request: HttpRequest, note: int, text: str, page: str, **names: str) -> HttpResponse:
+    """An open page hears of it from the socket; a plain form goes on to a page that says it."""
+    if _is_htmx(request):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    messages.add_message(request, note, text)
+    return HttpResponseRedirect(reverse(page, kwargs=names))
+
+
+def _confirm(request: HttpRequest, job: VideoJob, action: str) -> HttpResponse:
+    template = "videos/_confirm.html" if _is_htmx(request) else "videos/confirm.html"
+    return render(request, template, {"job": job, "action": action})
+
+
+@allowed("videos.view_attempt")
+@require_GET
+def log(request: HttpRequest, video_id: str, attempt_id: int) -> HttpResponse:
+    """The end of a worker's log."""
+    attempt = get_object_or_404(_job(video_id).attempts, pk=attempt_id)
+    path = settings.FMLX.logs / "workers" / attempt.log
+    if not attempt.log or not path.is_file():
+        raise Http404
+    return HttpResponse(pages.tail(path, LOG_TAIL_BYTES), content_type="text/plain; charset=utf-8")

@@ -1,0 +1,72 @@
+"""Names of states, phases, events and errors as pages show them. The codes are the wire's; the words are translated."""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+Word = str | Promise
+
+STATUS: dict[str, Word] = {
+    "queued": pgettext_lazy("video status", "Queued"),
+    "in_progress": pgettext_lazy("video status", "In progress"),
+    "completed": pgettext_lazy("video status", "Completed"),
+    "failed": pgettext_lazy("video status", "Failed"),
+}
+
+PHASES: dict[str, Word] = {
+    "queued": _("Waiting in the queue"),
+    "loading": _("Loading the model"),
+    "encoding": _("Reading the prompt"),
+    "denoising": _("Denoising"),
+    "decoding": _("Decoding frames"),
+    "muxing": _("Writing the file"),
+    "verifying": _("Checking the file"),
+    "completed": _("Completed"),
+    "failed": _("Failed"),
+}
+
+# Facts of a job's history and codes of its errors.
+CODES: dict[str, Word] = {
+    "accepted": _("Accepted"),
+    "started": _("Started"),
+    "completed": _("Completed"),
+    "cancelled": _("Cancelled"),
+    "requeued": _("Put back in the queue"),
+    "aborted": _("The worker was asked to stop"),
+    "changed_hands": _("The job was given to another worker"),
+    "server_restarted": _("The server was restarted"),
+    "server_stopping": _("The server was stopped"),
+    "node_lost": _("The node was lost"),
+    "node_error": _("The node failed"),
+    "memory_lease_exceeded": _("The worker used more memory than it was promised"),
+    "too_large_for_memory": _("The video needs more memory than this machine can promise"),
+    "worker_stalled": _("The worker made no progress"),
+    "job_timeout": _("The video took longer than this server allows"),
+    "monitor_failed": _("The worker's memory could not be read"),
+    "worker_crashed": _("The worker crashed"),
+    "worker_error": _("The worker failed"),
+    "worker_launch_failed": _("The worker did not start"),
+    "output_invalid": _("The file that was made is not a whole video"),
+}
+
+# What `static/js/videos.js` says; {0}, {1} are filled in by it.
+SENTENCES: dict[str, Word] = {
+    "step": _("step {0} of {1}"),
+    "percent": _("{0}%"),
+    "left": _("about {0} left"),
+    "position": _("Number {0} in the queue"),
+    "finished": _("Finished: {0}"),
+    "failed": _("Failed: {0}"),
+    "added": _("Added: {0}"),
+}
+
+
+def of(code: str) -> Word:
+    """The word for a code; the code itself where there is none, which is better than nothing."""
+    return CODES.get(code, code)
+
+
+def for_scripts() -> dict[str, Any]:
+    return {"status": STATUS, "phase": PHASES, "say": SENTENCES}
