@@ -13,6 +13,7 @@ from memory.device import Device
 from memory.ledger import Ledger
 from memory.models import Node
 from memory.models import Sample as SampleRow
+from memory.relief import Standing
 from memory.sampler import Sample, Sampler
 
 log = structlog.get_logger(__name__)
@@ -27,14 +28,19 @@ class Books:
         self._node, self._ledger, self._sampler, self._device = node, ledger, sampler, device
         self._purge_at = 0.0
 
-    def write(self) -> None:
-        """One transaction, since each costs a write to the disk."""
-        sample = self._sampler.latest
+    def write(self) -> Standing:
+        """One transaction, since each costs a write to the disk. Promises follow the lowest ceiling of the last
+        seconds; who holds a lease already is measured by the highest.
+        """
+        recent = self._sampler.recent()
+        ceilings = [self.ceiling(sample) for sample in recent]
         with transaction.atomic():
             self._beat()
-            self._ledger.set_ceiling(self.ceiling(sample))
-            SampleRow.objects.bulk_create(self._rows(sample))
+            leased = self._ledger.set_ceiling(min(ceilings, key=lambda one: one.bytes))
+            SampleRow.objects.bulk_create(self._rows(recent[-1]))
             self._purge()
+        best = [max(one.bytes for one in ceilings), max(one.cap for one in ceilings)]
+        return Standing(leased, *best)
 
     def ceiling(self, sample: Sample) -> Ceiling:
         fmlx = settings.FMLX
@@ -44,6 +50,7 @@ class Books:
             reserve=fmlx.memory_reserve_bytes,
             held=sample.held,
             device=self._device.bytes if self._device else None,
+            device_name=self._device.name if self._device else "",
         )
 
     def _beat(self) -> None:

@@ -15,6 +15,11 @@ class NoRoom(FmlxError):
         )
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
 
+    @property
+    def missing(self) -> int:
+        """Bytes that others would have to give back."""
+        return self.leased + self.wanted - self.ceiling
+
 
 class NeverFits(FmlxError):
     """The lease is larger than the machine's static ceiling: refuse."""

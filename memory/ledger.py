@@ -1,6 +1,6 @@
 """The single place where memory is promised. Every change goes through `Ledger._change`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,8 +40,10 @@ class Ledger:
     what is promised already is recorded as that sum, so that nothing more is promised until leases end.
     """
 
-    def __init__(self, node_id: int) -> None:
+    def __init__(self, node_id: int, on_no_room: Callable[[str, NoRoom], None] | None = None) -> None:
+        """`on_no_room(kind, refusal)` is called, in the thread that asked, when a worker has to wait for memory."""
         self.node_id = node_id
+        self._on_no_room = on_no_room
 
     def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes to a worker that is about to start.
@@ -50,7 +52,12 @@ class Ledger:
             NeverFits: larger than this machine could ever promise.
             NoRoom: it would fit if other leases ended.
         """
-        return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        try:
+            return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        except NoRoom as refusal:
+            if self._on_no_room:
+                self._on_no_room(kind, refusal)
+            raise
 
     def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
         """The worker runs. Raises LeaseClosed if the lease is not a reserved one any more."""
@@ -65,13 +72,16 @@ class Ledger:
         """Take the promise back; the worker's processes are gone. Releasing twice is no mistake."""
         self._change(lease, "release")
 
-    def set_ceiling(self, ceiling: Ceiling) -> None:
+    def set_ceiling(self, ceiling: Ceiling) -> int:
+        """Returns the bytes that are promised now."""
         with transaction.atomic():
             node = self._locked_node()
-            node.ceiling_bytes = max(ceiling.bytes, self._leased())
+            leased = self._leased()
+            node.ceiling_bytes = max(ceiling.bytes, leased)
             node.largest_bytes = ceiling.largest
             node.ceiling_terms = ceiling.terms()
             node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
+            return leased
 
     def room(self) -> Room:
         with transaction.atomic():

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
 
@@ -14,13 +14,15 @@ from django.utils import timezone
 
 from memory.books import Books
 from memory.device import read_device
-from memory.errors import LaunchFailed
+from memory.errors import LaunchFailed, NoRoom
 from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
 from memory.models import Lease, Node
 from memory.orphans import LEASE_VARIABLE, end_orphans
 from memory.processes import ProcessGroup
+from memory.relief import Relief
+from memory.room import MakeRoom, Priority, RoomMakers, Shortage
 from memory.sampler import Sampler
 from memory.workers import Worker, WorkerSpec
 
@@ -41,13 +43,17 @@ class LocalNode:
 
     def __init__(self, row: Node, launcher: Launcher) -> None:
         self.row = row
-        self.ledger = Ledger(row.pk)
+        self.ledger = Ledger(row.pk, on_no_room=self._no_room)
         self.sampler = Sampler()
         self.workers: set[Worker] = set()
         self._launcher = launcher
         self._mark = worker_mark(row.name)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._makers = RoomMakers()
+        self._relief = Relief(self._makers)
+        self._making_room: asyncio.Task[int] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -69,6 +75,12 @@ class LocalNode:
                 yield node
             finally:
                 await node._close(keeping)
+
+    def register_room_maker(self, priority: Priority, make_room: MakeRoom) -> Callable[[], None]:
+        """Have `make_room` asked for memory back: when a worker has to wait for some (`SHRINK` and `EVICT`), and when
+        more is promised than there is (all). Returns what takes it off the list again.
+        """
+        return self._makers.register(priority, make_room)
 
     async def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
@@ -159,10 +171,19 @@ class LocalNode:
         if not launching.cancelled() and launching.exception() is None:
             await launching.result().stop("its launch was cancelled")
 
+    def _no_room(self, kind: str, refusal: NoRoom) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind))
+
+    def _ask_for_room(self, shortage: Shortage) -> None:
+        """One round at a time: who still waits after it is refused again, and asks again."""
+        if not self._closing and (self._making_room is None or self._making_room.done()):
+            self._making_room = self._in_background(self._makers.make_room(shortage, Priority.EVICT))
+
     async def _keep_books(self, books: Books) -> None:
         while True:
             try:
-                await in_database(books.write)()
+                self._in_background(self._relief.look(await in_database(books.write)()))
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
             await asyncio.sleep(BOOKS_SECONDS)
