@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from memory.room import Priority as Priority
     from memory.room import Shortage as Shortage
     from memory.runtimes import keep_runtimes_known as keep_runtimes_known
+    from memory.timeline import Refusals as Refusals
     from memory.watch import Verdict as Verdict
     from memory.workers import Exit as Exit
     from memory.workers import Worker as Worker
@@ -30,6 +31,7 @@ PUBLIC = {
     "Ledger": "memory.ledger",
     "Room": "memory.ledger",
     "LocalNode": "memory.node",
+    "Refusals": "memory.timeline",
     "Priority": "memory.room",
     "Shortage": "memory.room",
     "keep_runtimes_known": "memory.runtimes",

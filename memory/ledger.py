@@ -11,6 +11,7 @@ from django.utils import timezone
 from memory.ceiling import Ceiling
 from memory.errors import LeaseClosed, NeverFits, NoRoom
 from memory.models import Lease, Node
+from memory.timeline import Refusals, What, record
 
 Step = Literal["bind", "resize", "release"]
 # The states that each step starts from. A lease that was released has no row, and may be released again.
@@ -18,6 +19,7 @@ FROM: Mapping[Step, frozenset[str]] = {
     "bind": frozenset({Lease.State.RESERVED}),
     "resize": frozenset({Lease.State.RESERVED, Lease.State.BOUND}),
 }
+EVENT: Mapping[Step | None, What] = {None: What.RESERVED, "bind": What.BOUND, "resize": What.RESIZED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Ledger:
     def __init__(self, node_id: int, on_no_room: Callable[[str, NoRoom], None] | None = None) -> None:
         """`on_no_room(kind, refusal)` is called, in the thread that asked, when a worker has to wait for memory."""
         self.node_id = node_id
+        self.refusals = Refusals(node_id)
         self._on_no_room = on_no_room
 
     def reserve(self, kind: str, holder: str, size: int) -> Lease:
@@ -53,11 +56,14 @@ class Ledger:
             NoRoom: it would fit if other leases ended.
         """
         try:
-            return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
-        except NoRoom as refusal:
-            if self._on_no_room:
+            lease = self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        except (NoRoom, NeverFits) as refusal:
+            self.refusals.tell(kind, holder, refusal)
+            if self._on_no_room and isinstance(refusal, NoRoom):
                 self._on_no_room(kind, refusal)
             raise
+        self.refusals.over(kind, holder)
+        return lease
 
     def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
         """The worker runs. Raises LeaseClosed if the lease is not a reserved one any more."""
@@ -93,7 +99,8 @@ class Ledger:
         with transaction.atomic():
             node = self._locked_node()
             if step == "release":
-                self._leases().filter(pk=lease.pk).delete()
+                if self._leases().filter(pk=lease.pk).delete()[0]:
+                    self._record(lease, What.RELEASED)
                 return lease
             kept = self._row(lease, step) if step else lease
             before = kept.bytes or 0
@@ -101,7 +108,18 @@ class Ledger:
                 setattr(kept, name, value)
             self._check_fits(node, kept.bytes, before)
             kept.save()
+            self._record(kept, EVENT[step], before=before)
             return kept
+
+    def _record(self, lease: Lease, what: What, **figures: int) -> None:
+        fields: dict[str, Any] = {"lease": lease.pk, "bytes": lease.bytes, "figures": figures}
+        record(self.node_id, what, kind=lease.kind, holder=lease.holder, **fields)
+
+    def would_fit(self, size: int) -> Room:
+        """The room as it is, if a lease of `size` bytes would be promised now. Raises NeverFits or NoRoom if not."""
+        with transaction.atomic():
+            self._check_fits(self._locked_node(), size, 0)
+            return self.room()
 
     def _row(self, lease: Lease, step: Step) -> Lease:
         kept = self._leases().filter(pk=lease.pk).first()

@@ -10,8 +10,10 @@ from typing import Any, Protocol, Self
 import structlog
 from channels.db import database_sync_to_async as in_database
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
+from memory import timeline
 from memory.books import Books
 from memory.device import read_device
 from memory.errors import LaunchFailed, NoRoom
@@ -52,7 +54,7 @@ class LocalNode:
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._makers = RoomMakers()
-        self._relief = Relief(self._makers)
+        self._relief = Relief(self._makers, self.note)
         self._making_room: asyncio.Task[int] | None = None
 
     @classmethod
@@ -81,6 +83,13 @@ class LocalNode:
         more is promised than there is (all). Returns what takes it off the list again.
         """
         return self._makers.register(priority, make_room)
+
+    async def note(self, what: timeline.What, **fields: Any) -> None:
+        """Put a fact on this node's timeline (`timeline.record`). A database that is away costs the entry, no more."""
+        try:
+            await in_database(timeline.record)(self.row.pk, what, **fields)
+        except DatabaseError:
+            log.exception("event_not_written", what=what, **fields)
 
     async def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
@@ -146,6 +155,7 @@ class LocalNode:
         return worker
 
     async def _bind(self, worker: Worker, lease: Lease) -> None:
+        worker.watch.lease_id = lease.pk
         group = worker.watch.group or ProcessGroup.of(worker.pid)
         await in_database(self.ledger.bind)(lease, worker.pid, group.started if group else 0.0)
         await asyncio.to_thread(self.sampler.watch, worker.watch)
@@ -156,9 +166,19 @@ class LocalNode:
         """Stay with a worker to its end, and only then release its lease."""
         status, signal = await worker.reap()
         await asyncio.to_thread(self.sampler.unwatch, worker.watch)
+        await self._note_end(worker, lease)
         await self.release(lease)
         self.workers.discard(worker)
         worker.finish(status, signal)
+
+    async def _note_end(self, worker: Worker, lease: Lease) -> None:
+        """If it was the node that ended it, the verdict's own sentence and figures are kept."""
+        watch, verdict = worker.watch, worker.verdict
+        if verdict is None:
+            return
+        figures = {"code": verdict.code, "lease": watch.lease, "tolerance": watch.tolerance, "peak": watch.peak}
+        who = {"kind": watch.kind, "holder": watch.holder, "lease": lease.pk}
+        await self.note(timeline.What.KILLED, **who, bytes=watch.footprint, message=verdict.message, figures=figures)
 
     async def _give_back(self, reserving: asyncio.Task[Lease]) -> None:
         await asyncio.wait({reserving})

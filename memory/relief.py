@@ -1,12 +1,14 @@
 """When leases come to more than there is, because others took memory: who is asked to give way, and when."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 
 import structlog
 
 from memory.errors import gib
 from memory.room import Priority, RoomMakers, Shortage
+from memory.timeline import What
 
 log = structlog.get_logger(__name__)
 # A worker that is asked is gone within 5 s (workers.STOP_SECONDS, twice, and its processes); then its lease is too.
@@ -27,8 +29,9 @@ class Relief:
     all that the system could take back from its caches would not do, idle holders end and then the youngest busy ones.
     """
 
-    def __init__(self, makers: RoomMakers) -> None:
-        self._makers = makers
+    def __init__(self, makers: RoomMakers, note: Callable[..., Awaitable[None]]) -> None:
+        """`note` puts an event on the timeline: `LocalNode.note`."""
+        self._makers, self._note = makers, note
         self._ask_at = 0.0
 
     async def look(self, standing: Standing) -> None:
@@ -40,4 +43,6 @@ class Relief:
         missing = standing.leased - (standing.cap if over_cap else standing.ceiling)
         coming = await self._makers.make_room(Shortage(missing), Priority.STOP if over_cap else Priority.SHRINK)
         text = f"{gib(standing.leased)} is promised, {gib(missing)} more than there is; {gib(coming)} is given back."
-        log.warning("ceiling_fell", message=text, leased=standing.leased, missing=missing, coming=coming)
+        figures = {**asdict(standing), "missing": missing, "coming": coming}
+        log.warning("promised_too_much", message=text, **figures)
+        await self._note(What.SHORT, bytes=missing, message=text, figures=figures)

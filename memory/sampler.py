@@ -27,9 +27,14 @@ ReadFootprint = Callable[..., Footprint | None]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSample:
+    """Sizes in bytes."""
+
     kind: str
     holder: str
     footprint: int
+    peak: int
+    lease: int
+    lease_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class Sampler:
                     watch.pulse.forgive(late)
                 self._observe(watch, table)
                 enforce(watch, now)
-            workers = tuple(WorkerSample(one.kind, one.holder, one.footprint or 0) for one in self._watched)
+            workers = tuple(map(_sample_of, self._watched))
             held = sum(one.kept for one in self._watched)
         sample = Sample(read_machine(), workers, held)
         with self._lock:
@@ -110,3 +115,8 @@ class Sampler:
                 self.tick(time.monotonic())
             except Exception:
                 log.exception("sampler_tick_failed")
+
+
+def _sample_of(watch: Watch) -> WorkerSample:
+    held, peak = watch.footprint or 0, watch.peak or 0
+    return WorkerSample(watch.kind, watch.holder, held, peak, watch.lease, watch.lease_id)

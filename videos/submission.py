@@ -13,10 +13,10 @@ from inference.api.body import Body, digest_of
 from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
 from inference.models import ApiKey, ModelFolder
-from memory import gib
+from memory import NeverFits, Refusals, gib
 from memory.models import Node
 from videos import jobs, live, storage
-from videos.errors import TooLargeForMemory, WrongModelType
+from videos.errors import WrongModelType
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
@@ -103,14 +103,16 @@ async def _video_model(name: str | None) -> ModelFolder:
 async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
     """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
     wanted = predict(folder, width, height)
-    nodes = Node.objects.filter(model_folders__name=folder.name)
-    most = max([node.largest_bytes async for node in nodes], default=0)
-    if not most or wanted <= most:
+    largest = Node.objects.filter(model_folders__name=folder.name).order_by("-largest_bytes")
+    node = await largest.afirst()
+    if node is None or not node.largest_bytes or wanted <= node.largest_bytes:
         return
-    fits = largest_size(folder, width, height, most)
-    needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
-    needs %= {"size": f"{width}x{height}", "wanted": gib(wanted), "most": gib(most)}
-    hint = _("No size of this model would fit.")
-    if fits:
-        hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
-    raise TooLargeForMemory(f"{needs} {hint}", param="size")
+    fits = largest_size(folder, width, height, node.largest_bytes)
+    hint = f"{fits[0]}x{fits[1]} would fit." if fits else "No size of this model would fit."
+    message = (
+        f"A {width}x{height} clip needs {gib(wanted)} and {gib(node.largest_bytes)} is the most this machine can"
+        f" promise. {hint}"
+    )
+    refusal = NeverFits(wanted=wanted, ceiling=node.largest_bytes, message=message, param="size")
+    await sync_to_async(Refusals(node.pk).tell)("generator", folder.name, refusal)
+    raise refusal

@@ -32,7 +32,6 @@ from memory.workers import Worker, WorkerSpec
 pytestmark = pytest.mark.django_db(transaction=True)
 T = TypeVar("T")
 TOTAL, STATIC, LOST = 64 * GIB, 56 * GIB, 2**22 + 1  # no pid is as large as LOST on Linux
-settings.register_profile("thorough", max_examples=500)
 
 
 def work(channel: Channel, spec: Message) -> Message:

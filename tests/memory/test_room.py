@@ -1,6 +1,7 @@
 """Who gives way when memory is short: in order, no further than needed, and not for every flap."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -25,6 +26,13 @@ def giving(asked: Asked, name: str, gives: int) -> Callable[[Shortage], Awaitabl
         return gives
 
     return make_room
+
+
+def noting(noted: list[tuple[str, int]]) -> Callable[..., Awaitable[None]]:
+    async def note(what: str, **fields: Any) -> None:
+        noted.append((what, fields["bytes"]))
+
+    return note
 
 
 @pytest.fixture
@@ -82,12 +90,14 @@ async def test_one_that_breaks_or_left_does_not_keep_the_next_from_being_asked(
 async def test_only_above_the_cap_is_anybody_ended(
     makers: RoomMakers, asked: Asked, standing: Standing, expected: Asked
 ) -> None:
-    await Relief(makers).look(standing)
+    noted: list[tuple[str, int]] = []
+    await Relief(makers, noting(noted)).look(standing)
     assert asked == expected
+    assert [what for what, _ in noted] == (["short"] if expected else [])
 
 
 async def test_who_was_asked_has_time_to_answer(makers: RoomMakers, asked: Asked) -> None:
-    relief = Relief(makers)
+    relief = Relief(makers, noting([]))
     for _ in range(3):
         await relief.look(Standing(leased=110, ceiling=100, cap=120))
     assert asked == [("cache", 10)]
