@@ -55,6 +55,15 @@ class PageHandler(LimitedBody, ASGIHandler):
 
 
 class LeanHandler(LimitedBody, ASGIHandler):
+    def __init__(self) -> None:
+        self._streams: set[asyncio.Task[None]] = set()
+        super().__init__()
+
+    def end_streams(self) -> None:
+        """The server stops: open streams end now, in good order, instead of holding it up."""
+        for stream in self._streams:
+            stream.cancel()
+
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
@@ -97,11 +106,23 @@ class LeanHandler(LimitedBody, ASGIHandler):
     async def _answer(self, request: ASGIRequest, send: Any) -> None:
         response = _in_shape(await self._chain(request), request)
         try:
-            await self.send_response(response, send)
+            await (self._stream(response, send) if response.streaming else self.send_response(response, send))
         finally:
             if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
                 await sync_to_async(close_old_connections)()  # it may have been a connection that broke
             request.close()  # response.close() would send request_finished, a thread hop
+
+    async def _stream(self, response: HttpResponseBase, send: Any) -> None:
+        streaming = asyncio.create_task(self.send_response(response, send))
+        self._streams.add(streaming)
+        streaming.add_done_callback(self._streams.discard)
+        try:
+            await streaming
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise  # the client went, and this request was cancelled, not only its stream
+            await send({"type": "http.response.body"})
 
 
 def _in_shape(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from fmlx_site.asgi import lean
 from fmlx_site.node import running_node
 
 GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
@@ -45,13 +46,16 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
     """Until SIGINT or SIGTERM; then open streams get a moment, workers are stopped, jobs go back in line."""
     stop = stop_signal()
     server = Server(host, port)
-    async with running_node() if with_node else contextlib.nullcontext():
+    async with contextlib.AsyncExitStack() as node:
+        if with_node:
+            await node.enter_async_context(running_node())
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
         stopping.cancel()
-        await serving
+        server.should_exit = True
+        lean.end_streams()
+        await asyncio.gather(serving, node.aclose())
 
 
 async def run_node() -> None:

@@ -139,4 +139,6 @@ STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
     ("vendor/uplot", BASE_DIR / "node_modules" / "uplot" / "dist"),
 ]
 
+SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # fmlx.W003 says it with the command that mends it
+
 LOGGING = logging_config(FMLX.log_level, readable=sys.stderr.isatty())

@@ -68,6 +68,9 @@ async def spawn(spec: WorkerSpec, *, lease: int, tolerance: int, mark: Mapping[s
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
         near.close()
         raise LaunchFailed(f"The {spec.kind} worker for {spec.holder} could not be started: {error}.") from error
+    except BaseException:
+        near.close()
+        raise
     finally:
         far.close()
     connection = Connection(near, f"{spec.kind}-{process.pid}")

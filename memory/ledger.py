@@ -82,12 +82,9 @@ class Ledger:
         """Returns the bytes that are promised now."""
         with transaction.atomic():
             node = self._locked_node()
-            leased = self._leased()
-            node.ceiling_bytes = max(ceiling.bytes, leased)
             node.largest_bytes = ceiling.largest
             node.ceiling_terms = ceiling.terms()
-            node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
-            return leased
+            return self._settle(node)
 
     def room(self) -> Room:
         with transaction.atomic():
@@ -101,6 +98,7 @@ class Ledger:
             if step == "release":
                 if self._leases().filter(pk=lease.pk).delete()[0]:
                     self._record(lease, What.RELEASED)
+                self._settle(node)
                 return lease
             kept = self._row(lease, step) if step else lease
             before = kept.bytes or 0
@@ -109,7 +107,15 @@ class Ledger:
             self._check_fits(node, kept.bytes, before)
             kept.save()
             self._record(kept, EVENT[step], before=before)
+            self._settle(node)
             return kept
+
+    def _settle(self, node: Node) -> int:
+        """Record the ceiling as computed, or the sum of leases while that is more. Returns the sum."""
+        leased = self._leased()
+        node.ceiling_bytes = max(node.ceiling_terms.get("bytes", 0), leased)
+        node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
+        return leased
 
     def _record(self, lease: Lease, what: What, **figures: int) -> None:
         fields: dict[str, Any] = {"lease": lease.pk, "bytes": lease.bytes, "figures": figures}

@@ -1,6 +1,7 @@
 """The process that owns one machine's accelerator memory: leases, workers, sampler, heartbeat."""
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -51,7 +52,7 @@ class LocalNode:
         self._launcher = launcher
         self._mark = worker_mark(row.name)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._closing = False
+        self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._makers = RoomMakers()
         self._relief = Relief(self._makers, self.note)
@@ -144,7 +145,7 @@ class LocalNode:
         self.workers.add(worker)
         self._in_background(self._keep(worker, lease)).add_done_callback(_log_failure)
         try:
-            if self._closing:
+            if self._closing.is_set():
                 raise LaunchFailed("The node is closing and starts no more workers.")
             await self._bind(worker, lease)
             await worker.greet()
@@ -197,22 +198,23 @@ class LocalNode:
 
     def _ask_for_room(self, shortage: Shortage) -> None:
         """One round at a time: who still waits after it is refused again, and asks again."""
-        if not self._closing and (self._making_room is None or self._making_room.done()):
+        if not self._closing.is_set() and (self._making_room is None or self._making_room.done()):
             self._making_room = self._in_background(self._makers.make_room(shortage, Priority.EVICT))
 
     async def _keep_books(self, books: Books) -> None:
-        while True:
+        """Until the node closes; a write that has begun is finished, since its thread cannot be cancelled."""
+        while not self._closing.is_set():
             try:
                 self._in_background(self._relief.look(await in_database(books.write)()))
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
-            await asyncio.sleep(BOOKS_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), BOOKS_SECONDS)
 
     async def _close(self, keeping: asyncio.Task[None]) -> None:
-        self._closing = True
+        self._closing.set()
         stops = [asyncio.ensure_future(worker.stop("the node is closing")) for worker in self.workers]
-        if pending := {*stops, *self._tasks}:
-            await asyncio.wait(pending, timeout=CLOSE_SECONDS)
+        await asyncio.wait({*stops, *self._tasks, keeping}, timeout=CLOSE_SECONDS)
         left = [*self._tasks, *stops, keeping]
         for task in left:
             task.cancel()

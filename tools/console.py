@@ -1,7 +1,9 @@
 """What set-up shows: numbered steps, the last line of what runs, and on failure everything."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,6 +82,7 @@ def command(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        process_group=0,
     ) as process:
         try:
             for line in process.stdout or ():
@@ -106,9 +109,10 @@ def succeeds(*arguments: str | Path) -> bool:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a process that is still running: ask, wait, then kill."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    """End a process and all it started in its group: ask, wait, then kill what is left."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
+        os.killpg(process.pid, signal.SIGKILL)

@@ -16,7 +16,9 @@ def worker_environment(home_dir: Path) -> Step:
     check = f"{built}sys.exit(not is_built(Path(sys.argv[1]), 'mlx-gen'))"
     return Step(
         "Worker environment",
-        lambda: command([PYTHON, "manage.py", "buildworker", "mlx-gen"], env={"FMLX_HOME": str(home_dir)}),
+        lambda: command(
+            [PYTHON, "manage.py", "buildworker", "mlx-gen", "--skip-checks"], env={"FMLX_HOME": str(home_dir)}
+        ),
         lambda: succeeds(PYTHON, "-c", check, home_dir),
     )
 

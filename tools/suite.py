@@ -2,15 +2,15 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.console import STOP_SECONDS, say
+from tools.console import STOP_SECONDS, say, stop
 from tools.places import PYTHON, ROOT, TEST_HOME, VENV
 
 NO_TESTS = 5  # pytest's exit status
@@ -114,30 +114,22 @@ def _run(words: list[str], summaries: list[str]) -> int:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        start_new_session=True,
+        process_group=0,
     ) as process:
+        reader = threading.Thread(target=_show, args=(process, summaries), daemon=True)
+        reader.start()
         try:
-            for line in process.stdout or ():
-                print(line, end="", flush=True)
-                if SUMMARY.match(line):
-                    summaries.append(line.rstrip())
             return process.wait()
         finally:
-            _end_group(process)
+            stop(process)  # what it left behind may hold the pipe open, so before the reader's end
+            reader.join(STOP_SECONDS)
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
-    for signum in (signal.SIGINT, signal.SIGKILL):
-        if process.poll() is None:
-            os.killpg(process.pid, signum)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return  # nothing of it is left
+def _show(process: subprocess.Popen[str], summaries: list[str]) -> None:
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        if SUMMARY.match(line):
+            summaries.append(line.rstrip())
 
 
 if __name__ == "__main__":

@@ -60,10 +60,11 @@ class Page:
 
 @dataclass(slots=True)
 class Promised:
-    """A node's ceiling and the leases under it. Bytes."""
+    """A node's ceiling and the leases under it, bytes; and what its worker environments can do."""
 
     name: str
     ceiling: int
+    runtimes: dict[str, Any]
     leases: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -78,10 +79,11 @@ class Promised:
 def promised_memory() -> list[Promised]:
     """Every node, also one without a lease, in one query."""
     names = ("kind", "holder", "bytes", "state")
-    rows = Node.objects.order_by("name", "leases__id").values("name", "ceiling_bytes", *(f"leases__{n}" for n in names))
+    facts = ("name", "ceiling_bytes", "runtimes")
+    rows = Node.objects.order_by("name", "leases__id").values(*facts, *(f"leases__{name}" for name in names))
     nodes: dict[str, Promised] = {}
     for row in rows:
-        node = nodes.setdefault(row["name"], Promised(row["name"], row["ceiling_bytes"]))
+        node = nodes.setdefault(row["name"], Promised(row["name"], row["ceiling_bytes"], row["runtimes"]))
         if row["leases__bytes"] is not None:
             node.leases.append({name: row[f"leases__{name}"] for name in names})
     return list(nodes.values())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 from django.db.models import Sum
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
@@ -82,6 +82,18 @@ def test_a_ceiling_that_falls_takes_nothing_back_and_promises_nothing_more() -> 
     assert Node.objects.get().ceiling_terms["bytes"] == 10
     with pytest.raises(NoRoom):
         books.reserve("engine", "b", 1)
+
+
+def test_room_that_comes_free_above_a_fallen_ceiling_is_not_promised_again() -> None:
+    books = ledger(100)
+    first, second = books.reserve("engine", "a", 50), books.reserve("engine", "b", 40)
+    books.set_ceiling(Ceiling(static=100, dynamic=10))
+    books.release(first)
+    assert (books.room().ceiling, books.room().free) == (40, 0)
+    books.resize(second, 5)
+    assert (books.room().ceiling, books.room().free) == (10, 5)
+    with pytest.raises(NoRoom):
+        books.reserve("engine", "c", 6)
 
 
 @pytest.mark.parametrize("size", [0, -5])
@@ -235,5 +247,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_any_order_of_steps_keeps_the_account() -> None:
     checks = [HealthCheck.too_slow]
-    few = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks, database=None)
+    few = settings(
+        max_examples=30,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=checks,
+        database=None,
+        phases=(Phase.generate,),
+    )
     run_state_machine_as_test(LedgerMachine, settings=few)

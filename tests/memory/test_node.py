@@ -201,7 +201,7 @@ async def test_somebody_elses_process_under_a_used_pid_is_left_alone(
     pause = (sys.executable, "-c", "import signal; signal.pause()")
     stranger = await asyncio.create_subprocess_exec(*pause, start_new_session=True)
     other_home = {**os.environ, "FMLX_NODE": "test-node", "FMLX_LEASE": "1", "FMLX_HOME": "/somewhere/else"}
-    neighbour = await asyncio.create_subprocess_exec(*pause, env=other_home)
+    neighbour = await asyncio.create_subprocess_exec(*pause, env=other_home, start_new_session=True)
     try:
         row = await Node.objects.acreate(name="test-node", boot_id="old", pid=1)
         found = process(stranger.pid)

@@ -13,7 +13,7 @@ from memory.device import Device, parse_metal, parse_nvidia, read_device
 from memory.footprint import Footprint, ReadingFailed, read_footprint
 from memory.footprint_macos import LAYOUT, parse_usage
 from memory.machine import Machine, read_machine
-from memory.processes import ProcessGroup, process
+from memory.processes import ProcessGroup, ProcessRecord, _process_psutil, process
 from tests.memory.support import MIB, running, wait_until
 
 HOLDER = (
@@ -142,6 +142,7 @@ def test_a_process_and_its_children_are_weighed_together() -> None:
         child.wait()
         child.stdout.close() if child.stdout else None
     wait_until(lambda: not group.members())
+    assert process(child.pid) is _process_psutil(child.pid) is None
     assert read_footprint([child.pid]) is None
 
 
@@ -150,10 +151,19 @@ def test_a_zombie_is_nobody() -> None:
     group = ProcessGroup.of(child.pid)
     assert group is not None
     wait_until(lambda: not running(child.pid))
-    assert process(child.pid) is not None
+    assert process(child.pid) == ProcessRecord(started=group.started, zombie=True)
+    assert getattr(_process_psutil(child.pid), "zombie", None) is True  # as other systems than Linux read it
     assert group.members() == []
     assert read_footprint([child.pid]) is None
     child.wait()
+
+
+def test_a_node_that_leads_its_session_is_no_worker_of_its_own() -> None:
+    code = "import os; from memory.processes import ProcessGroup; print(ProcessGroup.of(os.getpid()).members())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_pid_that_was_used_again_is_somebody_else() -> None:

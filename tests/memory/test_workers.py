@@ -231,6 +231,15 @@ async def test_a_lease_lasts_as_long_as_the_last_process(node: LocalNode, spec: 
     assert await leases() == 0
 
 
+async def test_a_worker_that_hangs_up_and_goes_on_is_ended(
+    node: LocalNode, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.launcher.LINGER_SECONDS", 0.1)
+    worker = await start(node, spec(), do="hang_up")
+    assert await said(worker) == []
+    assert (await worker.wait()).signal == signal.SIGTERM
+
+
 async def test_what_a_worker_leaves_behind_is_ended_with_it(node: LocalNode, spec: Spec) -> None:
     worker = await start(node, spec(), do="leave_child")
     child = (await hear(worker, "done"))["manifest"]["child"]

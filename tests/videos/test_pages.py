@@ -73,6 +73,7 @@ def test_pressing_the_button_twice_makes_one_video(site, model):
     assert VideoJob.objects.count() == 2
 
 
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     ("fields", "shown"),
     [
@@ -83,7 +84,7 @@ def test_pressing_the_button_twice_makes_one_video(site, model):
         ({"size": "custom", "width": 16000, "height": 16}, ("size", "would fit.", 413)),
     ],
 )
-def test_a_refusal_is_shown_at_its_field_with_nothing_lost(site, node, fields, shown, settings, model):
+def test_a_refusal_is_shown_at_its_field_with_nothing_lost(site, node, fields, shown, settings):
     field, sentence, status = shown
     node.largest_bytes = 3 * 2**30
     node.save()

@@ -66,6 +66,13 @@ def grow(channel: Channel, spec: Spec) -> Spec:
     return {}
 
 
+def hang_up(channel: Channel, spec: Spec) -> Spec:
+    """Close the socket and go on."""
+    channel.close()
+    FOREVER.wait()
+    return {}
+
+
 def leave_child(channel: Channel, spec: Spec) -> Spec:
     """End while a child of this worker goes on."""
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.sigwait([signal.SIGUSR1])"])
@@ -81,7 +88,8 @@ def count_lines(channel: Channel, spec: Spec) -> Spec:
 
 
 WORK: dict[str, Callable[[Channel, Spec], Spec]] = {
-    work.__name__: work for work in (report, fail, say, be_stubborn, stop_itself, wait, grow, leave_child, count_lines)
+    work.__name__: work
+    for work in (report, fail, say, be_stubborn, stop_itself, wait, grow, hang_up, leave_child, count_lines)
 }
 
 
