@@ -18,6 +18,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("metrics", metrics),
     path("v1/", api.urls),
+    path("memory/", include("memory.urls")),
     path("videos/", include("videos.urls")),
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

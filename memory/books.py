@@ -1,6 +1,7 @@
 """What the node writes down every second: its heartbeat, its ceiling, and what the sampler saw."""
 
 import time
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -12,6 +13,7 @@ from memory.ceiling import Ceiling, compute_ceiling
 from memory.device import Device
 from memory.errors import gib
 from memory.ledger import Ledger
+from memory.live import tick_of
 from memory.models import Lease, Node
 from memory.models import Sample as SampleRow
 from memory.relief import Standing
@@ -31,6 +33,7 @@ class Books:
         self._summarist = Summarist(node.pk)
         self._purge_at = 0.0
         self._told: int | None = None
+        self.tick: dict[str, Any] = {}  # what the last write said, for pages
 
     def write(self) -> Standing:
         """One transaction, since each costs a write to the disk. Promises follow the lowest ceiling of the last
@@ -47,6 +50,7 @@ class Books:
             SampleRow.objects.bulk_create(self._rows(recent[-1], lowest, leased))
             self._summarist.write(timezone.now())
             self._purge()
+        self.tick = tick_of(self._node, recent[-1], lowest, leased)
         best = [max(one.bytes for one in ceilings), max(one.cap for one in ceilings)]
         return Standing(leased, *best)
 

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from memory import timeline
+from fmlx_site.live import announce
+from memory import live, timeline
 from memory.books import Books
 from memory.device import read_device
 from memory.errors import LaunchFailed, NoRoom
@@ -206,6 +207,7 @@ class LocalNode:
         while not self._closing.is_set():
             try:
                 self._in_background(self._relief.look(await in_database(books.write)()))
+                await announce(live.GROUP, "memory.tick", tick=books.tick)
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
             with contextlib.suppress(TimeoutError):
