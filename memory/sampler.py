@@ -102,7 +102,7 @@ class Sampler:
         if watch.group is None:
             return
         try:
-            found = self._read(watch.group.members(table), exact_above=watch.lease)
+            found = self._read(watch.group.members(table), exact_above=watch.lease + watch.tolerance)
         except ReadingFailed as error:
             watch.note_failure(str(error))
             return
