@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from fmlx_site.environment import Environment
 from inference.discovery import scan
 from memory import gib
-from memory.environments import probe, runtime_python
+from memory.environments import PROBES, probe, runtime_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ def examine(environment: Environment) -> Iterator[Finding]:
     yield Finding("machine", True, f"{platform.platform()}, Python {sys.version.split()[0]}, Django {get_version()}")
     yield _disk(environment)
     yield _database()
-    yield _runtime(environment)
+    for runtime in sorted(PROBES):
+        yield _runtime(environment, runtime)
     yield from _models(environment)
 
 
@@ -49,12 +50,12 @@ def _database() -> Finding:
     return Finding("database", True, f"{connection.vendor}, up to date.")
 
 
-def _runtime(environment: Environment) -> Finding:
-    found = probe(runtime_python(environment.home, "mlx-gen"), "mlx-gen")
+def _runtime(environment: Environment, name: str) -> Finding:
+    found = probe(runtime_python(environment.home, name), name)
     if not found.ok:
-        return Finding("runtime mlx-gen", False, found.problem, found.mend_command)
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(found.versions.items()))
-    return Finding("runtime mlx-gen", True, versions)
+        return Finding(f"runtime {name}", False, found.problem, found.mend_command)
+    versions = ", ".join(f"{package} {version}" for package, version in sorted(found.versions.items()))
+    return Finding(f"runtime {name}", True, versions)
 
 
 def _models(environment: Environment) -> Iterator[Finding]:

@@ -49,6 +49,8 @@ class Environment(BaseSettings):
     body_max_bytes: int = Field(32 * 1024**2, ge=1024)
     disk_floor_bytes: int = Field(2 * GIB, ge=0)
 
+    engine_idle_seconds: float = Field(0.0, ge=0)  # 0: until its memory is needed
+
     video_workers: int = Field(1, ge=1, le=64)
     video_max_queued: int = Field(1000, ge=1)
     video_max_pixels: int = Field(1280 * 720, ge=256)

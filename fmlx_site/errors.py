@@ -1,14 +1,12 @@
 """What may go wrong, as the client sees it. Each app adds its own kinds in its `errors.py`."""
 
-from typing import ClassVar
-
 
 class FmlxError(Exception):
     """An error with a place on the wire: HTTP status, OpenAI's `type` and `code`, and the field it is about."""
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str | None] = None
+    status: int = 500
+    type: str = "server_error"
+    code: str | None = None
 
     def __init__(self, message: str, *, param: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)

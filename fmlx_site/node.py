@@ -1,4 +1,4 @@
-"""What a node runs: its memory, its list of models, its share of the queue, and the house-keeping."""
+"""What a node runs: its memory, its list of models, its engines, its share of the queue, and the house-keeping."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 import structlog
 from django.conf import settings
 
+from inference.door import keep_open
+from inference.keeper import keep_engines
+from inference.pool import Pool, here
 from inference.shelf import keep_current
 from memory import LocalNode, keep_runtimes_known
 from videos.dispatch import Dispatcher
@@ -20,15 +23,19 @@ RESTART_SECONDS = 5.0
 async def running_node() -> AsyncIterator[LocalNode]:
     """A node at work. On leaving, its workers are stopped and their jobs are back in line."""
     async with LocalNode.open(settings.FMLX.node_name) as node:
+        pool = Pool(node)
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             "models": lambda: keep_current(node.row.pk),
             "runtimes": lambda: keep_runtimes_known(node.row.pk),
+            "engines": lambda: keep_engines(pool),
+            "door": lambda: keep_open(pool),
             "queue": lambda: Dispatcher(node).run(),
             "house-keeping": keep_house,
         }
         tasks = [asyncio.create_task(_kept_up(name, part), name=name) for name, part in parts.items()]
         try:
-            yield node
+            with here(pool):
+                yield node
         finally:
             for task in tasks:
                 task.cancel()

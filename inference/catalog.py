@@ -1,9 +1,17 @@
-"""The models that nodes found, as clients see them: one entry per name."""
+"""The models that nodes found, as clients see them: one entry per name, with what the operator decided about it."""
 
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from asgiref.sync import sync_to_async
 from django.db.models import Min, QuerySet
 
-from inference.errors import ModelNotFound
-from inference.models import ModelFolder
+from fmlx_site.errors import InvalidRequest
+from inference.errors import ModelNotFound, WrongModelType
+from inference.models import ModelFolder, ModelSettings
+
+FRESH_SECONDS = 1.0  # so old may be what a prompt is routed by
 
 
 def served_models() -> QuerySet[ModelFolder]:
@@ -13,8 +21,94 @@ def served_models() -> QuerySet[ModelFolder]:
     return ModelFolder.objects.filter(pk__in=first).order_by("name")
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model: the folders that hold it, one per node, and its settings."""
+
+    name: str
+    folders: tuple[ModelFolder, ...]
+    settings: ModelSettings
+
+    @property
+    def type(self) -> str:
+        return self.settings.type or self.folders[0].type
+
+    def folder_on(self, node_id: int) -> ModelFolder | None:
+        return next((folder for folder in self.folders if folder.node_id == node_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every model at one moment."""
+
+    models: Mapping[str, Served]
+    read_at: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, folders: Iterable[ModelFolder], settings: Iterable[ModelSettings]) -> "Catalog":
+        decided = {row.name: row for row in settings}
+        by_name: dict[str, list[ModelFolder]] = {}
+        for folder in folders:
+            if folder.type or (folder.name in decided and decided[folder.name].type):
+                by_name.setdefault(folder.name, []).append(folder)
+        return cls(
+            {
+                name: Served(name, tuple(by_name[name]), decided.get(name) or ModelSettings(name=name))
+                for name in by_name
+            }
+        )
+
+    def find(self, name: str) -> Served:
+        """By name, by alias, or by either in another case. Raises ModelNotFound, with names that are near."""
+        if model := self.models.get(name):
+            return model
+        for fold in (str, str.casefold):
+            for model in self.models.values():
+                if fold(name) in (fold(model.name), fold(model.settings.alias) or None):
+                    return model
+        raise ModelNotFound(name, list(self.models))
+
+    def chat_model(self, name: str | None) -> Served:
+        """Raises ModelNotFound, WrongModelType, or InvalidRequest when none is named and there is none."""
+        if name is not None:
+            model = self.find(name)
+            if model.type != ModelFolder.Type.CHAT:
+                raise WrongModelType(model.name, model.type)
+            return model
+        able = [model for model in self.models.values() if model.type == ModelFolder.Type.CHAT]
+        if not able:
+            raise InvalidRequest("No chat model was found on this server; add one to its model folder.", param="model")
+        return next((model for model in able if model.settings.default), able[0])
+
+
+def _read() -> Catalog:
+    folders = ModelFolder.objects.select_related("node").order_by("name", "pk")
+    return Catalog.of(folders, ModelSettings.objects.all())
+
+
+async def read_catalog() -> Catalog:
+    return await sync_to_async(_read)()
+
+
 async def find_model(name: str) -> ModelFolder:
     """Raises ModelNotFound, with names that are near."""
-    if folder := await served_models().filter(name=name).afirst():
-        return folder
-    raise ModelNotFound(name, [known async for known in served_models().values_list("name", flat=True)])
+    return (await read_catalog()).find(name).folders[0]
+
+
+class RecentCatalog:
+    """The catalog for prompts, read anew when it is older than a second: a burst of them asks the database once."""
+
+    def __init__(self) -> None:
+        self._latest: Catalog | None = None
+
+    async def read(self) -> Catalog:
+        latest = self._latest
+        if latest is None or time.monotonic() - latest.read_at > FRESH_SECONDS:
+            latest = self._latest = await read_catalog()
+        return latest
+
+    def forget(self) -> None:
+        self._latest = None
+
+
+recent_catalog = RecentCatalog()

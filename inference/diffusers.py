@@ -76,6 +76,16 @@ def resident_bytes(root: Path) -> int:
     return max(experts, weight_bytes(root / "text_encoder"), weight_bytes(root / "vae"))
 
 
+def sizes_of(root: Path) -> dict[str, int]:
+    """What memory at the peak depends on beside the weights: the denoiser's heads and the decoder's width."""
+    denoiser, vae = (read_json(root / part / "config.json") for part in ("transformer", "vae"))
+    found = {
+        "heads": denoiser.get("num_attention_heads"),
+        "decoder_width": vae.get("decoder_base_dim") or vae.get("base_dim"),
+    }
+    return {name: size for name, size in found.items() if isinstance(size, int) and size > 0}
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Raises Unusable for a file that cannot be read as a JSON object."""
     try:

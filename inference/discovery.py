@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes
+from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes, sizes_of
 from inference.models import ModelFolder
 
 MARKERS = ("model_index.json", "config.json")
 HUB_PREFIX = "models--"
 OWN_SETTINGS = "fmlx.json"
+TEXT_CONFIGS = ("text_config", "language_config", "llm_config")
+WINDOWS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 Type = ModelFolder.Type
 
 
@@ -24,6 +26,8 @@ class Found:
     pipeline: str = ""
     size_bytes: int = 0
     resident_bytes: int = 0
+    context_window: int | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     skipped_because: str = ""
 
@@ -99,6 +103,7 @@ def _video(name: str, path: Path) -> Found:
         pipeline=pipeline_of(path),
         size_bytes=sum(file.stat().st_size for file in path.rglob("*.safetensors")),
         resident_bytes=resident_bytes(path),
+        sizes=sizes_of(path),
         defaults=read_json(path / OWN_SETTINGS).get("defaults", {}) if (path / OWN_SETTINGS).is_file() else {},
     )
 
@@ -112,4 +117,12 @@ def _chat(name: str, path: Path) -> Found:
         raise Unusable(f"config.json names no architecture that is served (it names {architectures or 'none'}).")
     check_weights(path)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
-    return Found(name, path, type=Type.CHAT, size_bytes=size, resident_bytes=size)
+    window = _context_window(config)
+    return Found(name, path, type=Type.CHAT, size_bytes=size, resident_bytes=size, context_window=window)
+
+
+def _context_window(config: dict[str, Any]) -> int | None:
+    """Tokens. Models that see as well keep their text model's dimensions apart."""
+    parts = [config, *(config[name] for name in TEXT_CONFIGS if isinstance(config.get(name), dict))]
+    found = [part[name] for part in parts for name in WINDOWS if isinstance(part.get(name), int)]
+    return next((window for window in found if 0 < window < 2**31), None)

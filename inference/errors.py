@@ -1,8 +1,16 @@
 """What the inference part refuses, each with its place on the wire."""
 
 import difflib
+from http import HTTPStatus
+from typing import Any
 
-from fmlx_site.errors import NotFound
+from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
+
+RETRY_SECONDS = 1
+ENDPOINTS = {
+    "chat": ("answers prompts", "POST /v1/chat/completions"),
+    "video": ("makes videos", "POST /v1/videos"),
+}
 
 
 class ModelNotFound(NotFound):
@@ -12,3 +20,57 @@ class ModelNotFound(NotFound):
         near = difflib.get_close_matches(name, known, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         super().__init__(f"The model {name!r} is not served here.{hint}", param="model")
+
+
+class WrongModelType(InvalidRequest):
+    """Found before anything is loaded or evicted."""
+
+    code = "wrong_model_type"
+
+    def __init__(self, name: str, type_: str) -> None:
+        what, endpoint = ENDPOINTS[type_]
+        super().__init__(f"{name!r} is a {type_} model: it {what}. Use {endpoint} for it.", param="model")
+
+
+class UnsupportedParameter(InvalidRequest):
+    code = "unsupported_parameter"
+
+
+class UnknownParameter(InvalidRequest):
+    code = "unknown_parameter"
+
+
+class LoadFailed(Unavailable):
+    """A model that does not load. It is tried again when `retry_after` is over, not before."""
+
+    code = "model_load_failed"
+
+
+class NoRoomForModel(Unavailable):
+    code = "no_room_for_model"
+
+
+class EngineLost(Unavailable):
+    """The engine died, or was ended, while it worked on the request."""
+
+    code = "engine_lost"
+
+
+class NodeUnreachable(Unavailable):
+    code = "node_unreachable"
+
+
+class EngineRefused(FmlxError):
+    """What an engine refused, as it said it."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        super().__init__(
+            str(said.get("message") or "The engine refused the request."),
+            param=said.get("param"),
+            retry_after=said.get("retry_after"),
+        )
+        self.status = int(said.get("status") or HTTPStatus.INTERNAL_SERVER_ERROR)
+        self.type = "server_error" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        self.code = said.get("code")
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE and not self.retry_after:
+            self.retry_after = RETRY_SECONDS

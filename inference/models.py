@@ -4,6 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -55,6 +56,8 @@ class ModelFolder(models.Model):
     pipeline = models.CharField(max_length=64, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     resident_bytes = models.BigIntegerField(default=0, help_text=_("The most weights in memory at one time."))
+    context_window = models.PositiveIntegerField(null=True, blank=True, help_text=_("Tokens, as its config.json says."))
+    sizes = models.JSONField(default=dict, help_text="Of a video model's parts, as their configs say: heads, widths.")
     defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
     skipped_because = models.TextField(blank=True)
     found_at = models.DateTimeField(default=timezone.now)
@@ -64,6 +67,36 @@ class ModelFolder(models.Model):
         verbose_name_plural = _("model folders")
         constraints = (models.UniqueConstraint(fields=("node", "path"), name="folder_once_per_node"),)
         indexes = (models.Index(fields=("name", "type")),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+SERVED_TYPES = [choice for choice in ModelFolder.Type.choices if choice[0]]
+
+
+class ModelSettings(models.Model):
+    """What an operator decided about a model, by its name: it outlives the folder, and holds on every node."""
+
+    name = models.CharField(max_length=255, unique=True, help_text=_("The model's name, as its folder gives it."))
+    alias = models.CharField(max_length=255, blank=True, help_text=_("Another name that clients may use."))
+    type = models.CharField(max_length=16, choices=SERVED_TYPES, blank=True, help_text=_("In place of what was found."))
+    pinned = models.BooleanField(default=False, help_text=_("Loaded at the start, and never evicted."))
+    default = models.BooleanField(default=False, help_text=_("Used when a request names no model."))
+    idle_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("Unloaded after so long without a request; 0 means never.")
+    )
+    context_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("Tokens, prompt and answer together; at most the model's own.")
+    )
+
+    class Meta:
+        verbose_name = _("model settings")
+        verbose_name_plural = _("model settings")
+        constraints = (
+            models.UniqueConstraint(fields=("alias",), condition=~Q(alias=""), name="alias_of_one_model"),
+            models.UniqueConstraint(fields=("default",), condition=Q(default=True), name="one_default_model"),
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -30,16 +30,18 @@ def store(node_id: int, found: Iterable[Found]) -> None:
             pipeline=model.pipeline,
             size_bytes=model.size_bytes,
             resident_bytes=model.resident_bytes,
+            context_window=model.context_window,
+            sizes=model.sizes,
             defaults=model.defaults,
             skipped_because=model.skipped_because,
         )
         for model in found
     ]
-    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "defaults", "skipped_because"]
+    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "sizes", "context_window", "defaults"]
     with transaction.atomic():
         ModelFolder.objects.filter(node_id=node_id).exclude(path__in=[row.path for row in rows]).delete()
         ModelFolder.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["node", "path"], update_fields=fields
+            rows, update_conflicts=True, unique_fields=["node", "path"], update_fields=[*fields, "skipped_because"]
         )
 
 

@@ -1,6 +1,7 @@
 """What the node writes down every second: its heartbeat, its ceiling, and what the sampler saw."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -56,7 +57,7 @@ class Books:
 
     def ceiling(self, sample: Sample) -> Ceiling:
         fmlx = settings.FMLX
-        return compute_ceiling(
+        ceiling = compute_ceiling(
             sample.machine,
             tier=fmlx.memory_tier,
             reserve=fmlx.memory_reserve_bytes,
@@ -64,6 +65,8 @@ class Books:
             device=self._device.bytes if self._device else None,
             device_name=self._device.name if self._device else "",
         )
+        backend = self._device.kind if self._device else "cpu"
+        return replace(ceiling, inputs={**ceiling.inputs, "backend": backend})
 
     def _beat(self) -> None:
         mine = Node.objects.filter(pk=self._node.pk, boot_id=self._node.boot_id)

@@ -26,7 +26,7 @@ PROBE_SECONDS = 120  # a cold import of MLX from a slow disk takes tens of secon
 CUDA13_DRIVER = 580  # the oldest driver series that runs CUDA 13 (NVIDIA CUDA 13.0 release notes, table 3)
 
 # The module that a runtime's own Python runs to show that it works; it prints one JSON object.
-PROBES = {"mlx-gen": "videos.runtimes.mlx_gen.probe"}
+PROBES = {"mlx-gen": "videos.runtimes.mlx_gen.probe", "mlx-lm": "inference.engine.probe"}
 
 
 class BuildError(Exception):

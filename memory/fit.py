@@ -25,7 +25,7 @@ class Question(Protocol):
     def form(self, data: Any = None) -> forms.Form: ...
 
     def wanted(self, form: forms.Form) -> Iterable[tuple[int, int]]:
-        """For each node that could do it: its id, and the bytes a lease would have."""
+        """For each node that could do it: its id, and the bytes a lease would have. Raises FmlxError if none may."""
 
     def hint(self, form: forms.Form, node_id: int, most: int) -> str:
         """The largest that would need at most `most` bytes, as a sentence; empty if there is nothing to say."""

@@ -24,6 +24,12 @@ class Node(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def backend(self) -> str:
+        """What its workers compute on: metal, cuda or cpu."""
+        backend: str = self.ceiling_terms.get("inputs", {}).get("backend", "cpu")
+        return backend
+
 
 class Lease(models.Model):
     """Bytes promised to one worker. The row is gone when the process is gone, not before."""

@@ -5,7 +5,9 @@ Standard library only, so that a worker in any environment can import it. Messag
 
     worker → node   hello {protocol, kind, pid, runtime, versions} · ready · heartbeat ·
                     event {phase, ...} · done {manifest} · failed {code, message, detail} · error {message}
-    node → worker   start {spec} · request · abort · lease {bytes} · stop · error {message}
+    node → worker   start {spec} · request · abort [{id}] · lease {bytes} · stop · error {message}
+
+An abort without an id ends the worker's work as a whole, one with an id a single request of a worker that serves many.
 """
 
 import contextlib
@@ -146,8 +148,8 @@ class Channel:
             sys.stderr.write(f"The node refused a message: {message.get('message')}\n")
             return
         if message["type"] == "lease":
-            self.lease_bytes = message["bytes"]
-        if message["type"] in ("abort", "stop"):
+            self.lease_bytes = message.get("bytes", self.lease_bytes)
+        if message["type"] == "stop" or (message["type"] == "abort" and "id" not in message):
             self.stopping.set()
         self.inbox.put(message)
 

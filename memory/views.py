@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -14,7 +15,7 @@ from fmlx_site.errors import FmlxError
 from inference.api.errors import error_response
 from memory import words
 from memory.api import read_events, read_samples
-from memory.fit import QUESTIONS, answers
+from memory.fit import QUESTIONS, Answer, Question, answers
 from memory.pages import read_state
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -54,9 +55,18 @@ def _fit(request: HttpRequest) -> dict[str, Any]:
     shown = []
     for name, question in QUESTIONS.items():
         form = question.form(request.GET if name == asked else None)
-        given = answers(question, form) if name == asked and form.is_valid() else None
+        given = _answers(question, form) if name == asked and form.is_valid() else None
         shown.append({"name": name, "title": question.title, "form": form, "answers": given})
     return {"questions": shown}
+
+
+def _answers(question: Question, form: forms.Form) -> list[Answer] | None:
+    """None, and the reason on the form, for what this server does not do at all."""
+    try:
+        return answers(question, form)
+    except FmlxError as error:
+        form.add_error(error.param if error.param in form.fields else None, error.message)
+        return None
 
 
 @allowed

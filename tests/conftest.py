@@ -12,6 +12,7 @@ from django.conf import settings
 
 from fmlx_site.asgi import application
 from tests.early import make_home
+from tests.house import copy_house, furnish
 from tests.services import Missing, execute, postgres_server, redis_server
 
 
@@ -34,6 +35,17 @@ async def client(transactional_db: None) -> AsyncIterator[httpx.AsyncClient]:
 def home(tmp_path: Path) -> Path:
     """A new, empty FMLX_HOME for processes that a test starts."""
     return make_home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return furnish(make_home(tmp_path_factory.mktemp("template") / "home"))
+
+
+@pytest.fixture
+def house(template: Path, tmp_path: Path) -> Path:
+    """A furnished home that nobody lives in yet."""
+    return copy_house(template, tmp_path / "house")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,18 @@ WIDENED = {"VideoSize": {"type": "string"}, "VideoSeconds": {"type": "string"}}
 def _validator(name: str) -> Draft202012Validator:
     document = json.loads(DOCUMENT.read_text())
     document["components"]["schemas"].update(WIDENED)
+    document = _nullable_as_today(document)
     return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
+
+
+def _nullable_as_today(value: Any) -> Any:
+    """OpenAPI 3.0's `nullable`, which OpenAI still writes here and there, as JSON Schema has it."""
+    if isinstance(value, list):
+        return [_nullable_as_today(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {key: _nullable_as_today(item) for key, item in value.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if value.get("nullable") is True else plain
 
 
 def check(name: str, value: Any) -> None:

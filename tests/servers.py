@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,11 @@ def running(
     ready_url: str = "/readyz",
     timeout: float = 60,
     exits: Collection[int] = (0,),
+    answers: Callable[[], bool] | None = None,
 ) -> Iterator[Server]:
     """Start a process, wait until `ready_url` answers 200, and end it with SIGTERM when the block is left.
+
+    `answers` is asked instead for a process that has no address of its own.
 
     The process finds its address in FMLX_HOST and FMLX_PORT, or as `{port}` in the command. The database is
     not made here: `manage("migrate", home=home)` does that.
@@ -86,7 +89,9 @@ def running(
         process = subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     server = Server(f"http://127.0.0.1:{port}", home, process, log)
     try:
-        wait_for(lambda: _ready(server, ready_url), timeout, f"{ready_url} of {' '.join(words)} answering 200")
+        wait_for(
+            lambda: _ready(server, ready_url, answers), timeout, f"{ready_url or 'readiness'} of {' '.join(words)}"
+        )
         yield server
         if not server.killed:
             _stop(server, exits)
@@ -103,8 +108,10 @@ def _environment(home: Path, env: Mapping[str, str] | None) -> dict[str, str]:
     return {**without_configuration(), "FMLX_HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})}
 
 
-def _ready(server: Server, url: str) -> bool:
+def _ready(server: Server, url: str, answers: Callable[[], bool] | None) -> bool:
     assert server.process.poll() is None, f"It ended by itself with status {server.process.returncode}."
+    if answers:
+        return answers()
     try:
         return httpx.get(server.base_url + url, timeout=5, trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:

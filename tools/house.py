@@ -1,4 +1,4 @@
-"""What is made inside FMLX_HOME before the first start: the worker environment, the database, a model, an operator."""
+"""What is made inside FMLX_HOME before the first start: the worker environments, the database, a model, an operator."""
 
 import os
 from collections.abc import Iterator
@@ -7,19 +7,24 @@ from pathlib import Path
 from tools.console import Step, command, succeeds
 from tools.places import PYTHON, home
 
+RUNTIMES = ("mlx-gen", "mlx-lm")
 MODEL_MARKERS = ("model_index.json", "config.json")
 MODEL_DEPTH = 4  # a hub cache: models--org--name / snapshots / commit
 
 
-def worker_environment(home_dir: Path) -> Step:
+def worker_environments(home_dir: Path) -> list[Step]:
+    return [_worker_environment(home_dir, runtime) for runtime in RUNTIMES]
+
+
+def _worker_environment(home_dir: Path, runtime: str) -> Step:
     built = "import sys; from pathlib import Path; from memory.environments import is_built; "
-    check = f"{built}sys.exit(not is_built(Path(sys.argv[1]), 'mlx-gen'))"
+    check = f"{built}sys.exit(not is_built(Path(sys.argv[1]), sys.argv[2]))"
     return Step(
-        "Worker environment",
+        f"Worker environment {runtime}",
         lambda: command(
-            [PYTHON, "manage.py", "buildworker", "mlx-gen", "--skip-checks"], env={"FMLX_HOME": str(home_dir)}
+            [PYTHON, "manage.py", "buildworker", runtime, "--skip-checks"], env={"FMLX_HOME": str(home_dir)}
         ),
-        lambda: succeeds(PYTHON, "-c", check, home_dir),
+        lambda: succeeds(PYTHON, "-c", check, home_dir, runtime),
     )
 
 

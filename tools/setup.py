@@ -16,7 +16,7 @@ def to_run() -> list[Step]:
         system.packages_to_run(),
         venv.environment(),
         venv.dependencies(venv.SITE),
-        house.worker_environment(home()),
+        *house.worker_environments(home()),
         assets.assets(),
         messages.messages(),
         house.migrations(),
@@ -34,7 +34,7 @@ def to_test() -> list[Step]:
         system.packages_to_test(),
         venv.environment(),
         venv.dependencies(venv.DEV),
-        house.worker_environment(TEST_HOME),
+        *house.worker_environments(TEST_HOME),
         assets.assets(),
         messages.messages(),
     ]

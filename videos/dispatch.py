@@ -32,6 +32,7 @@ class Dispatcher:
     def __init__(self, node: LocalNode) -> None:
         self._node = node
         self._running: dict[asyncio.Task[None], Generation] = {}
+        self._reserved: Lease | None = None  # for a job that is being claimed
 
     async def run(self) -> None:
         """Work until cancelled; then stop the workers and put their jobs back in line."""
@@ -40,17 +41,27 @@ class Dispatcher:
         try:
             async with listening(live.NODES) as wakes:
                 while True:
-                    await self._turn()
+                    await self._whole_turn()
                     await wakes.next(TICK_SECONDS)
         finally:
             unregister()
             await self._stop_all()
 
+    async def _whole_turn(self) -> None:
+        """A turn that is cancelled is finished first: a job it has just claimed would be in nobody's hands."""
+        turn = asyncio.create_task(self._turn())
+        try:
+            await asyncio.shield(turn)
+        except asyncio.CancelledError:
+            await turn
+            raise
+
     async def _turn(self) -> None:
         try:
             await sync_to_async(close_old_connections)()
-            await self._collect()
-            await self._let_go_of_moved_jobs()
+            await self._release_unclaimed()
+            self._collect()
+            await self._reconcile()
             await self._take_over_from_the_dead()
             while len(self._running) < settings.FMLX.video_workers and (taken := await self._take()):
                 self._start(*taken)
@@ -89,7 +100,8 @@ class Dispatcher:
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
             folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
             try:
-                lease = self._node.ledger.reserve("generator", job.pk, predict(folder, job.width, job.height))
+                lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job))
+                self._reserved = lease
             except NoRoom as refusal:
                 changed += jobs.say_why(job, refusal.message)
                 if job.overtaken >= settings.FMLX.video_overtakes:
@@ -104,26 +116,35 @@ class Dispatcher:
                 overtaken.update(overtaken=F("overtaken") + 1)
                 return (claimed, lease, folder), changed
             self._node.ledger.release(lease)
+            self._reserved = None
         return None, changed
 
+    async def _release_unclaimed(self) -> None:
+        """The database went away between promise and claim."""
+        if self._reserved:
+            await self._node.release(self._reserved)
+            self._reserved = None
+
     def _start(self, job: VideoJob, lease: Lease, folder: ModelFolder) -> None:
+        self._reserved = None
         generation = Generation(self._node, job, lease, folder)
         self._running[asyncio.create_task(_see_through(generation), name=job.pk)] = generation
 
-    async def _collect(self) -> None:
+    def _collect(self) -> None:
         for task in [task for task in self._running if task.done()]:
             generation = self._running.pop(task)
             if error := task.exception():
                 log.error("An attempt broke in the node itself.", job=generation.job.pk, exc_info=error)
-                await self._hand_back(generation.job, "node_error", "The node failed while it looked after the job.")
 
-    async def _let_go_of_moved_jobs(self) -> None:
-        if not self._running:
-            return
-        held = {job.pk: job.fence async for job in jobs.held_by(self._node.row.pk)}
+    async def _reconcile(self) -> None:
+        """Stop attempts whose job moved, and hand back jobs that this node holds without an attempt."""
+        held = {job.pk: job async for job in jobs.held_by(self._node.row.pk)}
         for generation in self._running.values():
-            if held.get(generation.job.pk) != generation.fence:
+            job = held.pop(generation.job.pk, None)
+            if job is None or job.fence != generation.fence:
                 generation.stop("changed_hands")
+        for job in held.values():
+            await self._hand_back(job, "node_error", "The node failed while it looked after the job; its log says why.")
 
     async def _recover(self) -> None:
         """This node is starting, so nothing of it runs: what it held goes back in line."""
@@ -134,7 +155,7 @@ class Dispatcher:
 
     async def _take_over_from_the_dead(self) -> None:
         silent_since = timezone.now() - timedelta(seconds=NODE_SILENT_SECONDS)
-        for job in [job async for job in jobs.held_by_the_dead(silent_since)]:
+        for job in [job async for job in jobs.held_by_the_dead(silent_since, asking=self._node.row.pk)]:
             await self._hand_back(job, "node_lost", "The node that ran the job has not been heard of.")
 
     async def _hand_back(self, job: VideoJob, code: str, message: str) -> None:
@@ -159,6 +180,10 @@ class Dispatcher:
         for generation in self._running.values():
             generation.stop("server_stopping")
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _need(folder: ModelFolder, job: VideoJob) -> int:
+    return predict(folder, job.width, job.height, job.frames)
 
 
 async def _see_through(generation: Generation) -> None:

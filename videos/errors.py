@@ -1,6 +1,6 @@
 """What the video part refuses, each with its place on the wire."""
 
-from fmlx_site.errors import Conflict, InvalidRequest, NotFound
+from fmlx_site.errors import Conflict, NotFound
 
 
 class VideoNotFound(NotFound):
@@ -24,10 +24,6 @@ class IdempotencyConflict(Conflict):
 
 class AlreadyFinished(Conflict):
     code = "video_already_finished"
-
-
-class WrongModelType(InvalidRequest):
-    code = "wrong_model_type"
 
 
 class FenceLost(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import IntegrityError
 
 from inference.models import ModelFolder
 from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
@@ -43,36 +44,54 @@ class Generation:
         self._stopping.set()
 
     async def run(self) -> None:
-        work = await sync_to_async(storage.work_folder)(self._node.row.name, self.job)
         try:
-            attempt = await self._begin()
-            outcome, exit_ = await self._attempt(work, attempt)
-            await self._settle(work, attempt, outcome, exit_)
+            await self._run()
         except FenceLost:
             log.info("The job changed hands while it ran; this attempt lets go.", job=self.job.pk, fence=self.fence)
             await sync_to_async(storage.remove_if_deleted)(self.job.pk)
+
+    async def _run(self) -> None:
+        try:
+            work = await sync_to_async(storage.work_folder)(self._node.row.name, self.job)
+            attempt = await self._begin()
+        except BaseException:
+            await self._node.release(self.lease)  # no worker was started, so nobody else will
+            raise
+        try:
+            outcome, exit_ = await self._attempt(work, attempt)
+            await self._settle(work, attempt, outcome, exit_)
         finally:
             await sync_to_async(storage.discard)(work)
 
     async def _begin(self) -> Attempt:
-        return await Attempt.objects.acreate(
-            job=self.job,
-            number=self.job.attempt_count,
-            fence=self.fence,
-            node=self._node.row,
-            lease_bytes=self.lease.bytes,
-            log=storage.log_file(self.job).name,
-        )
+        try:
+            return await Attempt.objects.acreate(
+                job=self.job,
+                number=self.job.attempt_count,
+                fence=self.fence,
+                node=self._node.row,
+                lease_bytes=self.lease.bytes,
+                log=storage.log_file(self.job).name,
+            )
+        except IntegrityError:
+            raise FenceLost(self.job.pk) from None  # it was deleted since it was claimed
 
     async def _attempt(self, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
         try:
             worker = await self._node.launch(self._worker_spec(work), self.lease)
         except LaunchFailed as failure:
             return Outcome(failure.code or "", failure.message), None
-        await Attempt.objects.filter(pk=attempt.pk).aupdate(pid=worker.pid)
+        try:
+            return await self._guide(worker, work, attempt)
+        except BaseException:
+            await worker.stop("the node failed while it looked after the job")  # it must not outlive its attempt
+            raise
+
+    async def _guide(self, worker: Worker, work: Path, attempt: Attempt) -> tuple[Outcome, Exit]:
         reporter = asyncio.create_task(self._report())
         stopper = asyncio.create_task(self._stop_when_asked(worker))
         try:
+            await Attempt.objects.filter(pk=attempt.pk).aupdate(pid=worker.pid)
             await worker.send("start", spec=self._spec(work))
             last = await self._follow(worker)
             return outcome_of(last, exit_ := await worker.wait()), exit_

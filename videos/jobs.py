@@ -153,9 +153,12 @@ def held_by(node_id: int) -> QuerySet[VideoJob]:
     return VideoJob.objects.filter(status=Status.IN_PROGRESS, node_id=node_id)
 
 
-def held_by_the_dead(silent_since: datetime) -> QuerySet[VideoJob]:
-    """Jobs in the hands of nodes that have not been heard of, or that are gone from the database."""
-    silent = Q(node__isnull=True) | Q(node__heartbeat_at__lt=silent_since)
+def held_by_the_dead(silent_since: datetime, *, asking: int) -> QuerySet[VideoJob]:
+    """Jobs in the hands of nodes that have not been heard of, or that are gone from the database.
+
+    The node that asks is alive, however old its heartbeat is: the machine may have been asleep.
+    """
+    silent = Q(node__isnull=True) | (Q(node__heartbeat_at__lt=silent_since) & ~Q(node=asking))
     return VideoJob.objects.filter(silent, status=Status.IN_PROGRESS)
 
 
@@ -190,11 +193,19 @@ def fail(job_id: str, fence: int, code: str, message: str) -> VideoJob:
     )
 
 
-def retry(job_id: str, fence: int, what: str, message: str, *, after: float) -> VideoJob:
+def retry(job_id: str, fence: int, what: str, message: str, *, after: float, **fields: Any) -> VideoJob:
     """Put a job whose attempt was lost back in line; `after` seconds of back-off."""
     not_before = timezone.now() + timedelta(seconds=after)
     return transition(
-        job_id, fence, Status.QUEUED, what=what, message=message, node=None, not_before=not_before, **NOT_RUNNING
+        job_id,
+        fence,
+        Status.QUEUED,
+        what=what,
+        message=message,
+        node=None,
+        not_before=not_before,
+        **NOT_RUNNING,
+        **fields,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
-from videos.shape import SIDE_MULTIPLE
+from videos.shape import FRAMES_PER_LATENT, SIDE_MULTIPLE
 
 MIB = 1024**2
 PATCH = 16
@@ -12,34 +12,59 @@ PATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """`peak = resident weights + base + per_token · (W/16)(H/16) + margin`, bytes. Frames and steps do not enter:
-    at a given size, attention over all frames is computed in tiles and the decoder streams slice by slice."""
+    """`peak = weights · resident + base + max(decode, attention) + margin`, bytes, as the phases follow one another.
+
+    With tokens = (W/16)(H/16): decode is `per_token + per_token_and_width · (the decoder's width)` for each token, and
+    attention is `per_pair · heads · (tokens · latent frames)²`, which is nothing where attention is computed in tiles.
+    Otherwise frames do not enter (the decoder streams slice by slice), and steps never do.
+    """
 
     base: int
-    per_token: int
     margin: int
+    weights: float = 1.0
+    per_token: int = 0
+    per_token_and_width: int = 0
+    per_pair: int = 0
 
 
-# per_token of A14B: 480x272 at 18.83 GB and 832x480 at 21.88 GB, low-RAM mode, M5 Max 128 GB, mlx-gen 0.18.14, 2026-06.
-# per_token of 5B is taken to be no more than A14B's (its width is 3072 against 5120). To be replaced by measuring.
+# A14B on Metal: 480x272 at 18.83 GB and 832x480 at 21.88 GB, low-RAM mode, M5 Max 128 GB, mlx-gen 0.18.14, 2026-06.
+# 5B is taken to need no more for each token (its width is 3072 against 5120), and CUDA no more than Metal (both
+# compute attention in tiles, in bfloat16). To be replaced by measuring.
+TILED = Constants(base=512 * MIB, margin=GIB, per_token=2_900_000)
+# CPU: `python -m benchmarks.video_memory` on the demo model (decoder 8 wide, 4 heads), 64x64 to 480x272 and 17 to 81
+# frames, low-RAM mode; x86_64 Linux, 2 cores, OpenBLAS, MLX 0.32.4, mlx-gen 0.38.0, 2026-11-21. Weights of 2 bytes on
+# disk are computed with in 4; MLX's CPU attention holds all scores of all heads in float32 (seen at 5040 tokens).
+# The table in tests/videos/test_predictor.py has the readings. Wider models are this in proportion, not measured.
+PLAIN = Constants(base=700_000_000, margin=512 * MIB, weights=2.0, per_token_and_width=550_000, per_pair=4)
 CONSTANTS = {
-    "wan2.2-t2v-a14b": Constants(base=512 * MIB, per_token=2_900_000, margin=GIB),
-    "wan2.2-ti2v-5b": Constants(base=512 * MIB, per_token=2_900_000, margin=GIB),
+    (pipeline, backend): constants
+    for pipeline in ("wan2.2-t2v-a14b", "wan2.2-ti2v-5b")
+    for backend, constants in {"metal": TILED, "cuda": TILED, "cpu": PLAIN}.items()
+}
+# Wan2.2's own sizes (their config.json), for a folder whose configs do not say.
+SIZES = {
+    "wan2.2-t2v-a14b": {"heads": 40, "decoder_width": 96},
+    "wan2.2-ti2v-5b": {"heads": 24, "decoder_width": 256},
 }
 
 
-def predict(folder: ModelFolder, width: int, height: int) -> int:
-    """Bytes to promise a job of this model and size."""
-    constants = CONSTANTS[folder.pipeline]
+def predict(folder: ModelFolder, width: int, height: int, frames: int) -> int:
+    """Bytes to promise a job of this model and shape on the node that has the folder."""
+    constants = CONSTANTS[folder.pipeline, folder.node.backend]
+    sizes: dict[str, int] = {**SIZES[folder.pipeline], **folder.sizes}
     tokens = (width // PATCH) * (height // PATCH)
-    return folder.resident_bytes + constants.base + constants.per_token * tokens + constants.margin
+    latents = (frames - 1) // FRAMES_PER_LATENT + 1
+    decode = tokens * (constants.per_token + constants.per_token_and_width * sizes["decoder_width"])
+    attention = constants.per_pair * sizes["heads"] * (tokens * latents) ** 2
+    resident = int(constants.weights * folder.resident_bytes)
+    return resident + constants.base + max(decode, attention) + constants.margin
 
 
-def largest_size(folder: ModelFolder, width: int, height: int, most: int) -> tuple[int, int] | None:
+def largest_size(folder: ModelFolder, width: int, height: int, frames: int, most: int) -> tuple[int, int] | None:
     """The largest size of about the same shape whose prediction is at most `most` bytes, if any is."""
     multiple = SIDE_MULTIPLE[folder.pipeline]
     for step in range(99, 0, -1):
         size = tuple(max(multiple, int(side * step / 100) // multiple * multiple) for side in (width, height))
-        if predict(folder, size[0], size[1]) <= most:
+        if predict(folder, size[0], size[1], frames) <= most:
             return size[0], size[1]
     return None

@@ -14,6 +14,8 @@ from videos.errors import FenceLost
 from videos.models import Artifact, Attempt, VideoJob
 from videos.outcome import Outcome
 
+MOST_DOUBLINGS = 6  # of the back-off: 5 s become no more than 5 minutes and 20 s
+
 
 def settle(
     job: VideoJob, attempt: Attempt, work: Path, outcome: Outcome, exit_: Exit | None, *, gave_way: bool
@@ -72,17 +74,25 @@ def _finish(
 
 
 def try_again_or_fail(job: VideoJob, code: str, message: str, *, gave_way: bool, transient: bool) -> VideoJob:
+    _close_attempt(job, code, message)
     if gave_way:
-        VideoJob.objects.filter(pk=job.pk, fence=job.fence).update(attempt_count=job.attempt_count - 1)
-        return jobs.retry(job.pk, job.fence, code, message, after=0)
+        return jobs.retry(job.pk, job.fence, code, message, after=0, attempt_count=job.attempt_count - 1)
     if not transient:
         return jobs.fail(job.pk, job.fence, code, message)
     if job.attempt_count >= settings.FMLX.video_attempts:
         return jobs.fail(
             job.pk, job.fence, code, f"{message} It was attempt {job.attempt_count}, the last one allowed."
         )
-    back_off = settings.FMLX.video_backoff_seconds * 2 ** (job.attempt_count - 1)
+    doublings = min(job.attempt_count - 1, MOST_DOUBLINGS)
+    back_off = settings.FMLX.video_backoff_seconds * 2**doublings
     return jobs.retry(job.pk, job.fence, code, f"{message} It is tried again.", after=back_off)
+
+
+def _close_attempt(job: VideoJob, code: str, message: str) -> None:
+    """The attempt of a node that was killed was never ended by it."""
+    Attempt.objects.filter(job=job, fence=job.fence, ended_at=None).update(
+        ended_at=timezone.now(), outcome=code, message=message
+    )
 
 
 def phase_seconds(job: VideoJob) -> dict[str, float]:

@@ -98,8 +98,11 @@ def sweep(node: str) -> int:
         if not VideoJob.objects.filter(pk=folder.name).exists():
             removed += _remove([folder])
             continue
-        named = {Path(path).name for path in Artifact.objects.filter(job=folder.name).values_list("path", flat=True)}
+        # The state before the files: a job that another node finishes in between has its rows by then.
         if not VideoJob.objects.filter(pk=folder.name, status=VideoJob.Status.IN_PROGRESS).exists():
+            named = {
+                Path(path).name for path in Artifact.objects.filter(job=folder.name).values_list("path", flat=True)
+            }
             for stray in (file for file in folder.iterdir() if file.name not in named):
                 stray.unlink()
     return removed

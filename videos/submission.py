@@ -12,15 +12,14 @@ from fmlx_site.errors import DiskFull, InvalidRequest
 from inference.api.body import Body, digest_of
 from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
+from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import NeverFits, Refusals, gib
-from memory.models import Node
 from videos import jobs, live, storage
-from videos.errors import WrongModelType
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
-from videos.shape import shape_of
+from videos.shape import Shape, shape_of
 
 # What OpenAI's API has and this server has not yet: refused by name, never ignored.
 NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
@@ -54,7 +53,7 @@ async def submit(
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
     folder = await _video_model(request.model)
     shape = shape_of(request, folder.pipeline, folder.defaults, settings.FMLX)
-    await _check_memory(folder, shape.width, shape.height)
+    await _check_memory(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
@@ -96,23 +95,25 @@ async def _video_model(name: str | None) -> ModelFolder:
         return folder
     folder = await find_model(name)
     if folder.type != ModelFolder.Type.VIDEO:
-        raise WrongModelType(f"{name!r} is a {folder.type} model, and this makes videos.", param="model")
+        raise WrongModelType(folder.name, folder.type)
     return folder
 
 
-async def _check_memory(folder: ModelFolder, width: int, height: int) -> None:
+async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
-    wanted = predict(folder, width, height)
-    largest = Node.objects.filter(model_folders__name=folder.name).order_by("-largest_bytes")
-    node = await largest.afirst()
-    if node is None or not node.largest_bytes or wanted <= node.largest_bytes:
+    everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
+    hosts = [host async for host in everywhere if host.node.largest_bytes]
+    sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
+    if not hosts or any(wanted <= host.node.largest_bytes for wanted, host in sums):
         return
-    fits = largest_size(folder, width, height, node.largest_bytes)
-    hint = f"{fits[0]}x{fits[1]} would fit." if fits else "No size of this model would fit."
-    message = (
-        f"A {width}x{height} clip needs {gib(wanted)} and {gib(node.largest_bytes)} is the most this machine can"
-        f" promise. {hint}"
-    )
-    refusal = NeverFits(wanted=wanted, ceiling=node.largest_bytes, message=message, param="size")
-    await sync_to_async(Refusals(node.pk).tell)("generator", folder.name, refusal)
+    wanted, host = max(sums, key=lambda one: one[1].node.largest_bytes)
+    most = host.node.largest_bytes
+    fits = largest_size(host, shape.width, shape.height, shape.frames, most)
+    needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
+    needs %= {"size": f"{shape.width}x{shape.height}", "wanted": gib(wanted), "most": gib(most)}
+    hint = _("No size of this model would fit.")
+    if fits:
+        hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
+    refusal = NeverFits(wanted=wanted, ceiling=most, message=f"{needs} {hint}", param="size")
+    await sync_to_async(Refusals(host.node_id).tell)("generator", folder.name, refusal)
     raise refusal

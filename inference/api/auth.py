@@ -1,10 +1,17 @@
 """Who is asking: `Authorization: Bearer` or `X-API-Key`."""
 
+import time
+from collections.abc import Awaitable, Callable
+
 from django.http import HttpRequest
 from ninja.security import APIKeyHeader, HttpBearer
 
 from fmlx_site.errors import Unauthorized
 from inference.models import ApiKey, digest
+
+RECENT_SECONDS = 1.0
+MOST_RECENT = 1000
+FindKey = Callable[[str | None], Awaitable[ApiKey]]
 
 
 async def key_of(secret: str | None) -> ApiKey:
@@ -17,9 +24,38 @@ async def key_of(secret: str | None) -> ApiKey:
         raise Unauthorized("This API key is not known here, or it was revoked.") from None
 
 
+class RecentKeys:
+    """The keys that were good within the last second: a burst of prompts asks the database once for each."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[ApiKey, float]] = {}
+
+    async def key_of(self, secret: str | None) -> ApiKey:
+        """Raises Unauthorized. A key that is revoked may be good here for a second more."""
+        now = time.monotonic()
+        known = self._found.get(digest(secret)) if secret else None
+        if known and now - known[1] < RECENT_SECONDS:
+            return known[0]
+        key = await key_of(secret)
+        if len(self._found) >= MOST_RECENT:
+            self._found.clear()
+        self._found[key.digest] = key, now
+        return key
+
+    def forget(self) -> None:
+        self._found.clear()
+
+
+recent_keys = RecentKeys()
+
+
 class BearerKey(HttpBearer):
+    def __init__(self, find: FindKey = key_of) -> None:
+        super().__init__()
+        self._find = find
+
     async def authenticate(self, request: HttpRequest, token: str) -> ApiKey:
-        return await key_of(token)
+        return await self._find(token)
 
 
 class HeaderKey(APIKeyHeader):
@@ -27,5 +63,14 @@ class HeaderKey(APIKeyHeader):
 
     param_name = "X-API-Key"
 
+    def __init__(self, find: FindKey = key_of) -> None:
+        super().__init__()
+        self._find = find
+
     async def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey:
-        return await key_of(key)
+        return await self._find(key)
+
+
+def for_prompts() -> list[BearerKey | HeaderKey]:
+    """The `auth` of the routers that answer prompts."""
+    return [BearerKey(recent_keys.key_of), HeaderKey(recent_keys.key_of)]

@@ -17,7 +17,7 @@ from memory.errors import LeaseClosed, NeverFits, NoRoom
 from memory.ledger import Ledger
 from memory.models import Lease, Node
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
 
 def ledger(static: int, dynamic: int | None = None, name: str = "node") -> Ledger:

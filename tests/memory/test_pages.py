@@ -1,6 +1,7 @@
 """The Memory page as a browser without JavaScript sees it, what its script fetches, and its socket."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from fmlx_site.asgi import application
 from inference.models import ModelFolder
@@ -42,7 +44,9 @@ def row(transactional_db: None) -> Node:
 def books(row: Node) -> Ledger:
     made = Ledger(row.pk)
     machine = Machine(total=64 * GIB, free=20 * GIB, reclaimable=8 * GIB)
-    made.set_ceiling(compute_ceiling(machine, tier="safe", reserve=0, held=GIB, device=48 * GIB, device_name="GPU X"))
+    given = {"reserve": 0, "held": GIB, "device": 48 * GIB}
+    ceiling = compute_ceiling(machine, tier="safe", device_name="GPU X", **given)
+    made.set_ceiling(replace(ceiling, inputs={**ceiling.inputs, "backend": "cuda"}))
     return made
 
 
@@ -98,10 +102,11 @@ def test_the_script_gets_columns_and_marks(site: Client, books: Ledger, row: Nod
 
 
 @pytest.fixture
-def model(row: Node, books: Ledger, tmp_path: object) -> ModelFolder:
-    return ModelFolder.objects.create(
-        node=row, name="wan", path=str(tmp_path), type="video", pipeline="wan2.2-t2v-a14b", resident_bytes=4 * GIB
-    )
+def model(row: Node, books: Ledger, settings: Settings) -> ModelFolder:
+    settings.FMLX = settings.FMLX.model_copy(update={"video_max_pixels": 10**8})
+    weights = {"pipeline": "wan2.2-t2v-a14b", "resident_bytes": 4 * GIB}
+    ModelFolder.objects.create(node=row, name="wan", path="/models/wan", type="video", **weights)
+    return ModelFolder.objects.select_related("node").get()
 
 
 @pytest.mark.parametrize(
@@ -117,8 +122,14 @@ def test_what_would_fit_is_answered_with_the_figures_of_admission(
 ) -> None:
     if promised:
         Ledger(model.node_id).reserve("engine", "qwen", promised * GIB)
-    asked: dict[str, Any] = {"question": "video", "model": "wan", "width": width, "height": width * 480 // 832}
-    wanted = f"{predict(model, width, width * 480 // 832) / GIB:.2f} GiB is needed"
+    asked: dict[str, Any] = {
+        "question": "video",
+        "model": "wan",
+        "width": width,
+        "height": width * 480 // 832,
+        "frames": 5,
+    }
+    wanted = f"{predict(model, width, width * 480 // 832, 5) / GIB:.2f} GiB is needed"
     for page in ("/memory/", "/memory/fit/"):
         shown = text(site.get(page, asked).content)
         assert f"here: {told[0]} {wanted}" in shown
@@ -127,7 +138,7 @@ def test_what_would_fit_is_answered_with_the_figures_of_admission(
 
 
 def test_a_question_that_is_not_understood_is_answered_at_its_field(site: Client, model: ModelFolder) -> None:
-    asked: dict[str, Any] = {"question": "video", "model": "gone", "width": 1}
+    asked: dict[str, Any] = {"question": "video", "model": "gone", "width": 1, "frames": 5}
     shown = text(site.get("/memory/fit/", asked).content)
     assert "gone is not one of the available choices" in shown
     assert "greater than or equal to 16" in shown

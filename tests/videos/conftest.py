@@ -8,13 +8,20 @@ from videos.models import VideoJob
 
 @pytest.fixture
 def node(db):
-    return Node.objects.create(name="here", boot_id="1", pid=1, ceiling_bytes=2**34, largest_bytes=2**34)
+    room = {"ceiling_bytes": 2**34, "largest_bytes": 2**34, "ceiling_terms": {"inputs": {"backend": "metal"}}}
+    return Node.objects.create(name="here", boot_id="1", pid=1, **room)
 
 
 @pytest.fixture
 def model(node, tmp_path):
     return ModelFolder.objects.create(
-        node=node, name="demo-video", path=str(tmp_path), type="video", pipeline="wan2.2-t2v-a14b", resident_bytes=2**20
+        node=node,
+        name="demo-video",
+        path=str(tmp_path),
+        type="video",
+        pipeline="wan2.2-t2v-a14b",
+        resident_bytes=2**20,
+        sizes={"heads": 4, "decoder_width": 8},
     )
 
 

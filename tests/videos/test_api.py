@@ -9,7 +9,7 @@ from tests.openai_schema import check
 from videos import jobs
 from videos.models import Artifact, VideoJob
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 SHAPE = {"size": "64x64", "frames": 17, "fps": 8, "steps": 4}
 
 

@@ -9,7 +9,7 @@ from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
 from videos.models import VideoJob
 
 Status = VideoJob.Status
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 
 
 def told(job):

@@ -65,8 +65,8 @@ def job(key, make_job, settings, tmp_path):
 
 async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
     node = await Node.objects.aget()
-    model = await ModelFolder.objects.aget()
-    wanted = predict(model, job.width, job.height)
+    model = await ModelFolder.objects.select_related("node").aget()
+    wanted = predict(model, job.width, job.height, job.frames)
     promised = 12 * GIB - wanted + 3 * 2**20
     await sync_to_async(ledger.reserve)("engine", "qwen", promised)
     with caplog.at_level("INFO"):
@@ -90,12 +90,12 @@ async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
 
 
 async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
-    model = await ModelFolder.objects.aget()
+    model = await ModelFolder.objects.select_related("node").aget()
     asked = {"model": model.name, "prompt": "a red ball", "size": "4096x4096"}
     with caplog.at_level("INFO"):
         answer = await api.post("/v1/videos", json=asked)
     error = answer.json()["error"]
-    wanted = predict(model, 4096, 4096)
+    wanted = predict(model, 4096, 4096, 81)
     assert (answer.status_code, error["code"], error["param"]) == (413, NeverFits.code, "size")
     assert figures_in(error["message"]) == [gib(wanted), "16.00 GiB"]
     logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]

@@ -7,7 +7,7 @@ from django.utils import timezone
 from videos import jobs, retention
 from videos.models import Artifact, VideoJob
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 
 
 @pytest.fixture

@@ -1,18 +1,50 @@
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
+from inference.api.docs import ERRORS
 from inference.api.errors import ErrorResponse
-from inference.api.schemas.models import Model, ModelList
-from inference.catalog import find_model, served_models
+from inference.api.schemas.models import Model, ModelList, Rescanned
+from inference.catalog import Catalog, Served, read_catalog
+from inference.pool import engine_states, pool_for
+from inference.shelf import rescan_everywhere
 
 router = Router(tags=["models"])
 
 
 @router.get("", response={200: ModelList, 401: ErrorResponse}, summary="List models")
 async def list_models(request: HttpRequest) -> ModelList:
-    return ModelList(data=[Model.of(folder) async for folder in served_models()])
+    catalog = await read_catalog()
+    states = await engine_states(catalog)
+    return ModelList(data=[Model.of(model, states.get(name, {})) for name, model in catalog.models.items()])
+
+
+@router.post("/rescan", response={202: Rescanned, 401: ErrorResponse}, summary="Have every node look at its folders")
+async def rescan_models(request: HttpRequest) -> Status[Rescanned]:
+    await rescan_everywhere()
+    return Status(202, Rescanned())
+
+
+@router.post("/{path:model}/load", response={200: Model, **ERRORS}, summary="Have a chat model in memory")
+async def load_model(request: HttpRequest, model: str) -> Model:
+    catalog = await read_catalog()
+    found = catalog.chat_model(model)
+    await pool_for(found).load(found)
+    return await _shown(found, catalog)
+
+
+@router.post("/{path:model}/unload", response={200: Model, **ERRORS}, summary="Give a model's memory back")
+async def unload_model(request: HttpRequest, model: str) -> Model:
+    catalog = await read_catalog()
+    found = catalog.chat_model(model)
+    await pool_for(found).unload(found.name, "it was unloaded by hand")
+    return await _shown(found, catalog)
 
 
 @router.get("/{path:model}", response={200: Model, 401: ErrorResponse, 404: ErrorResponse}, summary="Get a model")
 async def get_model(request: HttpRequest, model: str) -> Model:
-    return Model.of(await find_model(model))
+    catalog = await read_catalog()
+    return await _shown(catalog.find(model), catalog)
+
+
+async def _shown(model: Served, catalog: Catalog) -> Model:
+    return Model.of(model, (await engine_states(catalog)).get(model.name, {}))

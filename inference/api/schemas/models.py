@@ -2,11 +2,19 @@ from typing import Literal, Self
 
 from ninja import Schema
 
-from inference.models import ModelFolder
+from inference.catalog import Served
+from inference.client import Event
+
+
+class Loading(Schema):
+    """Bytes of weights."""
+
+    done: int
+    total: int
 
 
 class Model(Schema):
-    """OpenAI's model object, and what it can be used for here."""
+    """OpenAI's model object, what it can be used for here, and whether it is in memory now."""
 
     id: str
     object: Literal["model"] = "model"
@@ -15,18 +23,44 @@ class Model(Schema):
     type: str
     pipeline: str | None
     size_bytes: int
+    alias: str | None
+    context_window: int | None
+    context_limit: int | None
+    pinned: bool
+    default: bool
+    loaded: bool
+    loading: Loading | None
+    active_requests: int
+    lease_bytes: int | None
+    problem: str | None
 
     @classmethod
-    def of(cls, folder: ModelFolder) -> Self:
+    def of(cls, model: Served, state: Event) -> Self:
+        folder = model.folders[0]
         return cls(
-            id=folder.name,
+            id=model.name,
             created=int(folder.found_at.timestamp()),
-            type=folder.type,
+            type=model.type,
             pipeline=folder.pipeline or None,
             size_bytes=folder.size_bytes,
+            alias=model.settings.alias or None,
+            context_window=folder.context_window,
+            context_limit=state.get("context_limit") or model.settings.context_limit,
+            pinned=model.settings.pinned,
+            default=model.settings.default,
+            loaded=bool(state.get("loaded")),
+            loading=state.get("loading"),
+            active_requests=state.get("active_requests") or 0,
+            lease_bytes=state.get("lease_bytes"),
+            problem=state.get("problem"),
         )
 
 
 class ModelList(Schema):
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+class Rescanned(Schema):
+    object: Literal["models.rescan"] = "models.rescan"
+    asked: bool = True

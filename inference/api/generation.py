@@ -1,0 +1,139 @@
+"""One call on a model, whole or as a stream: the engine, its requests, and the wire they are answered on."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from fmlx_site.errors import FmlxError
+from inference.api import sse
+from inference.api.chunks import Wire
+from inference.catalog import Served
+from inference.client import Answer, Engine, Event
+from inference.pool import engine_for
+
+KEEP_ALIVE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client asked: a request of the engine's for each prompt, `n` choices each."""
+
+    model: Served
+    requests: Sequence[Event]
+    n: int
+    stream: bool
+    wire: Wire
+
+
+async def respond(call: Call) -> HttpResponseBase:
+    """Raises what the pool and the engine refuse with, as long as nothing has been sent."""
+    requests = [{**request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
+    response: HttpResponseBase
+    if call.stream:
+        response = await sse.begun(_stream(call, requests))
+    else:
+        response = HttpResponse(await _whole(call, requests), content_type="application/json")
+    response["X-Request-Id"] = call.wire.id
+    return response
+
+
+async def _whole(call: Call, requests: Sequence[Event]) -> bytes:
+    async with engine_for(call.model) as engine, _asked(engine, requests) as answers:
+        finished = [await _finished(answer) for answer in answers]
+        facts = answers[0].facts
+    choices = [
+        call.wire.choice(number, choice, number * call.n)
+        for number, event in enumerate(finished)
+        for choice in event["choices"]
+    ]
+    return call.wire.whole(facts, choices, finished)
+
+
+async def _finished(answer: Answer) -> Event:
+    while True:
+        events = await answer.next()
+        if events[-1].get("phase") == "finished":
+            return events[-1]
+
+
+async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes]:
+    """What fails before the first chunk is raised; later it is an `error` event, and no `[DONE]` comes."""
+    began = False
+    try:
+        async with engine_for(call.model) as engine, _asked(engine, requests) as answers:
+            call.wire.begin(answers[0].facts)
+            async with _merged(answers) as merged:
+                async for chunk in _chunks(call, merged, len(answers)):
+                    began = True
+                    yield chunk
+    except FmlxError as error:
+        if not began:
+            raise
+        yield sse.error(error)
+
+
+async def _chunks(call: Call, merged: "Merged", left: int) -> AsyncIterator[bytes]:
+    finished: list[Event] = []
+    while len(finished) < left:
+        number, events = await merged.next()
+        if not events:
+            yield sse.KEEP_ALIVE
+        elif chunk := call.wire.chunks(number, number * call.n, events):
+            yield chunk
+        finished += [event for event in events if event.get("phase") == "finished"]
+    yield call.wire.end(finished) + sse.DONE
+
+
+@asynccontextmanager
+async def _asked(engine: Engine, requests: Sequence[Event]) -> AsyncIterator[list[Answer]]:
+    """Every request accepted, or none left on the engine."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(engine.ask(request)) for request in requests]
+
+
+class Merged:
+    """What several answers say, each with its number, in the order it comes."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+        self._said: asyncio.Queue[tuple[int, list[Event] | FmlxError]] = asyncio.Queue()
+
+    async def next(self) -> tuple[int, list[Event]]:
+        """Nothing, if there is nothing for ten seconds. Raises what an answer failed with."""
+        if len(self._answers) == 1:
+            return 0, await self._answers[0].next(KEEP_ALIVE_SECONDS)
+        try:
+            number, said = await asyncio.wait_for(self._said.get(), KEEP_ALIVE_SECONDS)
+        except TimeoutError:
+            return 0, []
+        if isinstance(said, FmlxError):
+            raise said
+        return number, said
+
+    async def gather(self, number: int) -> None:
+        answer = self._answers[number]
+        with suppress(asyncio.CancelledError):
+            while True:
+                try:
+                    self._said.put_nowait((number, events := await answer.next()))
+                except FmlxError as error:
+                    self._said.put_nowait((number, error))
+                    return
+                if events[-1].get("phase") == "finished":
+                    return
+
+
+@asynccontextmanager
+async def _merged(answers: Sequence[Answer]) -> AsyncIterator[Merged]:
+    merged = Merged(answers)
+    tasks = [asyncio.create_task(merged.gather(number)) for number in range(len(answers))] if len(answers) > 1 else []
+    try:
+        yield merged
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks)

@@ -1,0 +1,120 @@
+"""One request on an engine's socket: sent, answered by events as they come, and aborted when the asker leaves."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from fmlx_site.errors import BodyTooLarge
+from inference.errors import EngineRefused
+from memory.protocol import MAX_LINE_BYTES, encode
+
+Event = dict[str, Any]
+ENDS = frozenset({"refused", "finished", "failed", "aborted"})
+MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
+WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
+
+
+class Engine(Protocol):
+    """What serves one model's requests, in this process's node or behind another's door."""
+
+    def ask(self, request: Event) -> AbstractAsyncContextManager["Answer"]:
+        """Send one request. The block runs once it is accepted; leaving it before the end aborts the work.
+
+        Raises:
+            EngineRefused: with the engine's own status and code; or it died.
+        """
+
+
+class Answer:
+    """What an engine says about one request, for one reader; `facts` is what it said of its model when it was ready."""
+
+    def __init__(self, id_: str, facts: Event) -> None:
+        self.id, self.facts = id_, facts
+        self.ended = False
+        self.accepted: Event = {}
+        self._events: deque[Event] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def push(self, event: Event) -> None:
+        """Deltas have no phase."""
+        if self.ended:
+            return
+        self.ended = event.get("phase") in ENDS
+        self._events.append(event)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def verdict(self) -> None:
+        """Wait until the engine took the request. Raises EngineRefused."""
+        while not self._events:
+            await self._wait(None)
+        first = self._events.popleft()
+        if first.get("phase") != "accepted":
+            raise EngineRefused(first)
+        self.accepted = first
+
+    async def next(self, seconds: float | None = None) -> list[Event]:
+        """Everything said since; nothing, if there is nothing for so long. Raises EngineRefused in a failure's turn."""
+        if not self._events:
+            await self._wait(seconds)
+        events: list[Event] = []
+        while self._events:
+            if self._events[0].get("phase") in ("failed", "aborted"):
+                if events:
+                    break
+                raise EngineRefused(self._events.popleft())
+            events.append(self._events.popleft())
+        return events
+
+    async def _wait(self, seconds: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._reader = loop.create_future()
+        timer = loop.call_later(seconds, _done, self._reader) if seconds is not None else None
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+            if timer:
+                timer.cancel()
+
+
+class Line(Protocol):
+    """An engine's socket: what `Resident` offers."""
+
+    answers: dict[str, Answer]
+    facts: Event
+
+    async def send(self, type_: str, **fields: Any) -> None: ...
+    def abort_soon(self, id_: str) -> None: ...
+
+
+@asynccontextmanager
+async def ask(line: Line, request: Event) -> AsyncIterator[Answer]:
+    _check_size(request)
+    answer = line.answers[request["id"]] = Answer(request["id"], line.facts)
+    try:
+        await line.send("request", **request)
+        await answer.verdict()
+        yield answer
+    finally:
+        del line.answers[answer.id]
+        if not answer.ended:
+            line.abort_soon(answer.id)
+
+
+def _check_size(request: Event) -> None:
+    """A line has a limit that a body within its own may pass, since characters beyond ASCII are escaped."""
+    if _characters(request) * WORST_ESCAPE > MAX_REQUEST_BYTES and len(encode(request)) > MAX_REQUEST_BYTES:
+        raise BodyTooLarge(f"The prompt is over the {MAX_REQUEST_BYTES} bytes that an engine reads at once.")
+
+
+def _characters(request: Event) -> int:
+    texts = [request.get("prompt"), *(message.get("content") for message in request.get("messages", ()))]
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
+def _done(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,122 @@
+"""Who may start: the verdict before any forward. Memory is promised before it is used. No MLX here."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from inference.engine.bounds import Bounds
+from inference.engine.gate import FLOOR_TOKENS, Gate
+from inference.engine.messages import Refusal
+from inference.engine.prefill import Prefill
+from inference.engine.requests import Sequence
+
+RESERVE_TOKENS = 256  # promised to every sequence ahead of what it has: one growth of its cache
+LONGEST_RETRY = 60
+
+
+class Admission:
+    """Prompts wait here, first come first served, until what they need can be promised."""
+
+    def __init__(self, gate: Gate, bounds: Bounds, patience: float, max_waiting: int) -> None:
+        self._gate, self._bounds, self._patience, self._max_waiting = gate, bounds, patience, max_waiting
+        self._waiting: deque[Prefill] = deque()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Prefill]:
+        return iter(list(self._waiting))
+
+    def enter(self, prefill: Prefill) -> None:
+        """Raises Refusal: 413 if it can never fit, 503 if too many are waiting."""
+        self.require_possible(prefill)
+        if len(self._waiting) >= self._max_waiting:
+            raise Refusal(
+                503,
+                "queue_full",
+                f"{len(self._waiting)} requests are waiting already, which is the limit; try again later.",
+                retry_after=LONGEST_RETRY,
+            )
+        self._waiting.append(prefill)
+
+    def enter_again(self, prefill: Prefill) -> None:
+        """It had started and gave its room to others; it goes on when one of them has ended, before all the rest."""
+        self._waiting.appendleft(prefill)
+        self._closed = True
+
+    def reopen(self) -> bool:
+        """Something ended. True if this door was closed."""
+        was, self._closed = self._closed, False
+        return was
+
+    def leave(self, prefill: Prefill) -> None:
+        self._waiting.remove(prefill)
+
+    def next(self, promised: int, free: int) -> Prefill | None:
+        """The first that waits, if it fits beside what is promised to others."""
+        if not self._waiting or self._closed:
+            return None
+        first = self._waiting[0]
+        if len(first.sequences) > free or promised + self._need(first) > self._available():
+            return None
+        return self._waiting.popleft()
+
+    def impatient(self, retry_after: int) -> list[tuple[Prefill, Refusal]]:
+        """Those that memory has kept waiting too long; they leave."""
+        now = time.monotonic()
+        late = [one for one in self._waiting if not one.request.accepted and now - one.waiting_since > self._patience]
+        for prefill in late:
+            self._waiting.remove(prefill)
+        return [(prefill, self._no_room(prefill, retry_after)) for prefill in late]
+
+    def promise(self, sequences: Iterable[Sequence]) -> int:
+        """Bytes promised to sequences that were let in."""
+        return sum(self._promise(sequence) for sequence in sequences)
+
+    def require_possible(self, prefill: Prefill) -> None:
+        """Raises Refusal 413 when the lease is too small for this one alone."""
+        need, available = self._need(prefill), self._available()
+        if need <= available:
+            return
+        self._gate.counts.refused += 1
+        raise Refusal(
+            413,
+            "context_too_large_for_memory",
+            f"This prompt of {len(prefill.tokens):,} tokens needs {_mib(need)} of memory beside the model, and the "
+            f"model's lease leaves {_mib(available)}. Shorten the prompt, or give the model a larger lease.",
+            param="messages" if prefill.request.kind == "chat" else "prompt",
+        )
+
+    def _available(self) -> int:
+        return self._gate.lease - self._gate.base - self._gate.margin
+
+    def _promise(self, sequence: Sequence) -> int:
+        return self._bounds.cache(1, sequence.length + min(sequence.left, RESERVE_TOKENS))
+
+    def _need(self, prefill: Prefill) -> int:
+        """What it will hold, and the most that bringing it there takes on top."""
+        length, count = len(prefill.tokens), len(prefill.sequences)
+        chunk = min(FLOOR_TOKENS, max(1, prefill.total))
+        filling = self._bounds.forward(1, chunk, max(0, prefill.total - chunk))
+        joining = self._bounds.cache(1, length) + self._bounds.join(count, length, count, length)
+        return max(self.promise(prefill.sequences) + filling, joining)
+
+    def _no_room(self, prefill: Prefill, retry_after: int) -> Refusal:
+        self._gate.counts.refused += 1
+        return Refusal(
+            503,
+            "no_room",
+            f"This request needs {_mib(self._need(prefill))} of memory, and other requests held the room for "
+            f"{self._patience:g} s. Try again in {retry_after} s.",
+            retry_after=retry_after,
+        )
+
+
+def retry_after(seconds: float) -> int:
+    return max(1, min(LONGEST_RETRY, math.ceil(seconds)))
+
+
+def _mib(count: int) -> str:
+    return f"{count / 1024**2:,.0f} MiB"

@@ -1,0 +1,296 @@
+"""The tick: inbox, prefill, decode, answers. Everything here runs on the one thread that owns MLX."""
+
+import queue
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+
+import mlx.core as mx
+
+from inference.engine import messages
+from inference.engine.admission import Admission, retry_after
+from inference.engine.answers import Answers
+from inference.engine.cohorts import Cohort, Cohorts, Step
+from inference.engine.gate import Gate
+from inference.engine.messages import Json, Refusal
+from inference.engine.models import Loaded
+from inference.engine.pace import Pace
+from inference.engine.prefill import Prefill
+from inference.engine.prefilling import Prefilling
+from inference.engine.pressure import Pressure
+from inference.engine.requests import Request, Sequence
+from inference.engine.settings import Settings
+from memory.protocol import Channel, Message
+
+STATUS_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.05  # at the gate, when nothing else is left to do
+SMOOTHING = 0.2
+Inbox = queue.SimpleQueue[Request | Message]
+
+
+class Engine:
+    def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
+        self.inbox: Inbox = queue.SimpleQueue()
+        bounds = loaded.bounds
+        self._gate, self._channel = gate, channel
+        self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
+        self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
+        self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
+        self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
+        self._pressure = Pressure(gate, self._admission, self._prefilling, self._cohorts)
+        self._requests: dict[str, Request] = {}
+        self._served = self._ticks = 0
+        self._said_status = 0.0
+        self._stopping = False
+
+    def run(self) -> Json:
+        """Until the node says stop. Returns what was done in all."""
+        while not self._stopping:
+            self._tick()
+        for request in list(self._requests.values()):
+            self._fail(request, Refusal(503, "engine_stopped", "The model was unloaded.", retry_after=1))
+        return {
+            "requests": self._served,
+            "prompt_tokens": self._prefilling.prompt_tokens,
+            "completion_tokens": self._answers.completion_tokens,
+        }
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        self._read_inbox()
+        self._admit()
+        self._prefill()
+        self._relieve(self._join() or self._prefilling.held_up)
+        self._decode()
+        self._answers.flush()
+        self._status()
+
+    # the inbox
+
+    def _read_inbox(self) -> None:
+        try:
+            if not self._requests:
+                self._act_on(self.inbox.get(timeout=STATUS_SECONDS))
+            elif self._pressure.stuck:
+                self._act_on(self.inbox.get(timeout=LOOK_AGAIN_SECONDS))
+            while True:
+                self._act_on(self.inbox.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _act_on(self, message: Request | Message) -> None:
+        if isinstance(message, Request):
+            self._receive(message)
+        elif message["type"] == "abort":
+            self._abort(message.get("id", ""))
+        elif message["type"] == "lease":
+            self._gate.lease = message["bytes"]
+        elif message["type"] == "stop":
+            self._stopping = True
+
+    def _receive(self, request: Request) -> None:
+        if request.id in self._requests:
+            self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
+            return
+        try:
+            self._admission.enter(Prefill(request, request.sequences))
+        except Refusal as refusal:
+            self._say(messages.refused(request.id, refusal))
+        else:
+            self._requests[request.id] = request
+
+    def _abort(self, id_: str) -> None:
+        if request := self._requests.get(id_):
+            self._answers.forget(request)
+            self._remove(request)
+            self._say(messages.aborted(request.id, request.usage))
+
+    # letting in
+
+    def _admit(self) -> None:
+        for prefill, refusal in self._admission.impatient(self._until_room()):
+            self._refuse(prefill.request, refusal)
+        while len(self._admission):
+            active = self._prefilling.active
+            promised = self._admission.promise(self._holding())
+            free = self._cohorts.free - sum(len(prefill.sequences) for prefill in active)
+            if next_one := self._admission.next(promised, free):
+                self._let_in(next_one)
+            elif active or len(self._cohorts):
+                return
+            elif not self._admission.reopen():
+                self._refuse_first()
+
+    def _let_in(self, prefill: Prefill) -> None:
+        self._prefilling.active.append(prefill)
+        request = prefill.request
+        if not request.accepted:
+            request.accepted = time.monotonic()
+            self._say(messages.accepted(request.id, len(request.prompt), request.max_tokens))
+
+    def _refuse_first(self) -> None:
+        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown."""
+        first = next(iter(self._admission))
+        try:
+            self._admission.require_possible(first)
+        except Refusal as refusal:
+            self._refuse(first.request, refusal)
+        else:
+            raise AssertionError("A prompt that fits the empty engine was not let in.")
+
+    def _holding(self) -> Iterable[Sequence]:
+        yield from self._cohorts.sequences
+        for prefill in self._prefilling.active:
+            yield from prefill.sequences
+
+    def _until_room(self) -> int:
+        """Seconds until the first of those that decode could end."""
+        left = min((sequence.left for sequence in self._cohorts.sequences), default=0)
+        return retry_after(left * self._prefilling.step_seconds)
+
+    # prefill
+
+    def _prefill(self) -> None:
+        for prefill in self._prefilling.run(self._cohorts.under_way(), bool(len(self._cohorts))):
+            if prefill.fault:
+                self._fail(prefill.request, _engine_error(prefill.fault))
+            elif prefill.remaining:
+                self._say(messages.prefilled(prefill.request.id, prefill.done, prefill.total))
+            while not self.inbox.empty():
+                self._act_on(self.inbox.get())
+
+    def _join(self) -> Prefill | None:
+        """Let in who is filled. Returns one that the gate holds up."""
+        held_up = None
+        for prefill in [one for one in self._prefilling.active if not one.remaining]:
+            count, length = len(prefill.sequences), len(prefill.tokens)
+            for cohort, needed in self._cohorts.options(count, length):
+                if self._gate.allows(needed):
+                    self._start(prefill, cohort or self._cohorts.open())
+                    break
+            else:
+                self._gate.counts.waited += 1
+                held_up = prefill
+        return held_up
+
+    def _relieve(self, held_up: Prefill | None) -> None:
+        if beyond := self._pressure.relieve(held_up):
+            self._fail(beyond, self._pressure.refusal())
+
+    def _start(self, prefill: Prefill, cohort: Cohort) -> None:
+        prefill.request.prefill_ended = prefill.request.prefill_ended or time.monotonic()
+        self._prefilling.active.remove(prefill)
+        cohort.join(prefill.sequences, prefill.cache)
+        prefill.cache = None
+
+    # decode
+
+    def _decode(self) -> None:
+        began = time.monotonic()
+        for cohort in self._cohorts:
+            newcomers = bool(cohort.newcomers)
+            self._step(cohort)
+            if newcomers:
+                self._step(cohort)  # the first of a newcomer's tokens is ready a step later
+        self._cohorts.tidy()
+        taken = time.monotonic() - began
+        pace = self._prefilling
+        pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
+
+    def _step(self, cohort: Cohort) -> None:
+        if beyond := self._pressure.make_room(cohort):
+            self._fail(beyond, self._pressure.refusal())
+        if not cohort.size:
+            return
+        try:
+            steps = self._measured_step(cohort) if cohort.newcomers else list(cohort.step())
+        except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
+            traceback.print_exc(file=sys.stderr)
+            self._lose(cohort, f"{type(error).__name__}: {error}")
+            return
+        self._take(cohort, steps)
+
+    def _measured_step(self, cohort: Cohort) -> list[Step]:
+        with self._gate.measured(self._cohorts.step_bytes(cohort)):
+            steps = list(cohort.step())
+            mx.synchronize()
+        return steps
+
+    def _take(self, cohort: Cohort, steps: list[Step]) -> None:
+        for step in steps:
+            request = step.sequence.request
+            if step.sequence.fault and not request.ended:
+                self._fail(request, _engine_error(step.sequence.fault))
+            elif not request.ended:
+                request.first_token = request.first_token or time.monotonic()
+                self._answers.take(step)
+        ended = [step.sequence for step in steps if step.sequence.reason]
+        cohort.drop(ended)
+        for request in {id(sequence.request): sequence.request for sequence in ended}.values():
+            if all(sequence.reason for sequence in request.sequences) and not request.ended:
+                self._finish(request)
+
+    def _lose(self, cohort: Cohort, fault: str) -> None:
+        self._cohorts.discard(cohort)
+        for sequence in cohort.sequences:
+            if not sequence.request.ended:
+                self._fail(sequence.request, _engine_error(fault))
+
+    # endings
+
+    def _finish(self, request: Request) -> None:
+        self._remove(request)
+        self._served += 1
+        self._answers.finish(request)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        if request.accepted:
+            self._fail(request, refusal)
+            return
+        self._remove(request)
+        self._say(messages.refused(request.id, refusal))
+
+    def _fail(self, request: Request, refusal: Refusal) -> None:
+        self._remove(request)
+        self._answers.fail(request, refusal)
+
+    def _remove(self, request: Request) -> None:
+        request.ended = True
+        self._requests.pop(request.id, None)
+        self._admission.reopen()
+        for waiting in [one for one in self._admission if one.request is request]:
+            self._admission.leave(waiting)
+        self._prefilling.active = [one for one in self._prefilling.active if one.request is not request]
+        for cohort in self._cohorts:
+            cohort.drop(request.sequences)
+
+    # what the node sees
+
+    def _say(self, event: Json) -> None:
+        self._channel.send("event", **event)
+
+    def _status(self) -> None:
+        now = time.monotonic()
+        if now - self._said_status < STATUS_SECONDS:
+            return
+        self._said_status = now
+        if not self._requests:
+            self._gate.settle()
+        self._say({"phase": "status", "tick": self._ticks, **self._counts(), **self._gate.status()})
+
+    def _counts(self) -> Json:
+        return {
+            "running": len(self._cohorts.sequences),
+            "prefilling": len(self._prefilling.active),
+            "waiting": len(self._admission),
+            "cohorts": len(self._cohorts),
+            "promised_bytes": self._admission.promise(self._holding()),
+            "prompt_tokens": self._prefilling.prompt_tokens,
+            "completion_tokens": self._answers.completion_tokens,
+            "chunk_tokens": self._prefilling.chunk_tokens,
+        }
+
+
+def _engine_error(fault: str) -> Refusal:
+    return Refusal(500, "engine_error", f"The engine could not go on with this request: {fault}")

@@ -1,0 +1,146 @@
+"""What an engine and its node say to each other, on top of `memory.protocol` (one JSON object per line).
+
+Sizes are bytes, times seconds, ids strings that the node chooses and never uses twice. Everything the engine says
+about a request is `event` with a `phase`. Fields not named here are ignored; a field that is `null` is absent.
+
+node → engine
+    start    {spec: {model_dir, lease_bytes, context_limit?, decode_gap_ms?=50, max_sequences?=64, max_waiting?=1024,
+              patience?=5.0}}
+             `context_limit` tokens, at most the model's own; `max_sequences` decode at once; `max_waiting` requests
+             may wait; `patience`: how long a request that does not fit now waits for room before it is refused.
+    request  {id, kind: "chat", messages: [...], tools?: [...], template?: {...}, add_generation_prompt?=true,
+              continue_final_message?=false, ...parameters}
+    request  {id, kind: "completion", prompt: "text" | [token ids], ...parameters}
+             One prompt per request. `template` is passed to the chat template (`enable_thinking`, ...).
+             Message contents are strings, or lists of {type: "text", text} parts, which are joined.
+    abort    {id}    ends one request, at the latest after the prefill chunk or the decode step that is running
+    lease    {bytes} the lease was resized
+    stop             ends the engine: `done {manifest: {requests, prompt_tokens, completion_tokens}}`, then it exits
+
+parameters, all optional
+    stream=false  max_tokens (absent: up to the context)  temperature  top_p  top_k  min_p  (absent: the model's
+    generation_config, else 1, 1, 0, 0)  repetition_penalty=1  presence_penalty=0  frequency_penalty=0
+    logit_bias={"token id": bias}  seed  stop="text" | [up to 16 texts]  ignore_eos=false  n=1 (up to 16)
+    logprobs=false  top_logprobs=0 (up to 20)
+
+engine → node, about itself
+    event loading {step, total}      bytes of weights read; then the self-test
+    ready    {model: {name, type, fingerprint, context_window, context_limit, vocab_size, eos_token_ids, bos_token_id,
+              chat_template: bool, dtype, parameters, weights_bytes, kv_bytes_per_token, cache_kinds, defaults},
+              gate: {lease_bytes, base_bytes, margin_bytes, floor_tokens, estimator, readings, backend, device},
+              self_test: {seconds, token}, load_seconds}
+    event status {tick, running, prefilling, waiting, cohorts, lease_bytes, active_bytes, cache_bytes, footprint_bytes,
+              peak_bytes, margin_bytes, promised_bytes, prompt_tokens, completion_tokens, chunk_tokens, gate: {passed,
+              shrunk, waited, refused}}
+             Once a second from the thread that computes, idle or not (a heartbeat comes from another): an engine that
+             is ready and has said nothing for ten seconds is wedged.
+    failed   {code, message, detail}  it cannot load or go on, and exits. Codes: model_unusable, lease_too_small,
+             self_test_failed, worker_error, aborted.
+
+engine → node, about a request. First one of
+    event accepted {id, prompt_tokens: int, max_tokens: int}      decided before any forward
+    event refused  {id, status, code, message, param, retry_after}     the end of it
+             400 invalid_value · 400 context_length_exceeded (param messages or prompt) · 400 no_chat_template ·
+             400 template_error · 400 empty_prompt · 413 context_too_large_for_memory · 503 no_room ·
+             503 queue_full (both with retry_after, whole seconds) · 500 engine_error
+then, if it was accepted
+    event prefill  {id, done, total}    after every chunk but the last; tokens
+    event deltas   {deltas: [{id, index, text, tokens: int, logprobs?: [...], reason?}, ...]}
+             What one tick gave to every streamed request, one line for all. `index` is the choice (n > 1), `tokens`
+             how many tokens this text took, `reason` is there in the last delta of a choice: "stop" (end token or stop
+             text; the stop text itself is not sent), "length". A delta may have empty text: its tokens wait for
+             the rest of a character or of a possible stop text. Not sent for requests with stream=false.
+and at last one of
+    event finished {id, choices: [{index, reason, tokens: int, stop?, text?, logprobs?}],
+              usage: {prompt_tokens, completion_tokens, cached_tokens},
+              timings: {queued, prefill, first_token, decode, total}}
+             `text` and `logprobs` are whole, and there only with stream=false; `stop` is the text or token id that
+             ended it. `timings` are seconds; first_token counts from the arrival of the request.
+    event failed   {id, status, code, message}    503 no_room (the gate could not go on; code as for refused),
+             413 context_too_large_for_memory, 500 engine_error
+    event aborted  {id, usage}          as asked; also when the request was still waiting. An abort of an id that has
+             ended, or never was, is ignored.
+
+logprobs, one object per token: {token: text, id, logprob, bytes: [ints], top: [{token, id, logprob, bytes}, ...]}.
+The logprobs are those of the distribution after penalties and logit_bias and before temperature. A line that is no
+message, or a request without a usable id, is answered with the protocol's `error {message}`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds; `first_token` and `total` count from the arrival of the request."""
+
+    queued: float
+    prefill: float
+    first_token: float
+    decode: float
+    total: float
+
+
+class Refusal(Exception):
+    """A request that is not served, and why. `status` is the HTTP status that says the same."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.param, self.retry_after = param, retry_after
+
+
+def refused(id_: str, refusal: Refusal) -> Json:
+    return {
+        "phase": "refused",
+        "id": id_,
+        "status": refusal.status,
+        "code": refusal.code,
+        "message": refusal.message,
+        "param": refusal.param,
+        "retry_after": refusal.retry_after,
+    }
+
+
+def failed(id_: str, refusal: Refusal) -> Json:
+    return {
+        "phase": "failed",
+        "id": id_,
+        "status": refusal.status,
+        "code": refusal.code,
+        "message": refusal.message,
+    }
+
+
+def accepted(id_: str, prompt_tokens: int, max_tokens: int) -> Json:
+    return {"phase": "accepted", "id": id_, "prompt_tokens": prompt_tokens, "max_tokens": max_tokens}
+
+
+def prefilled(id_: str, done: int, total: int) -> Json:
+    return {"phase": "prefill", "id": id_, "done": done, "total": total}
+
+
+def finished(id_: str, choices: Sequence[Mapping[str, Any]], usage: Usage, timings: Timings) -> Json:
+    return {
+        "phase": "finished",
+        "id": id_,
+        "choices": list(choices),
+        "usage": asdict(usage),
+        "timings": {name: round(seconds, 6) for name, seconds in asdict(timings).items()},
+    }
+
+
+def aborted(id_: str, usage: Usage) -> Json:
+    return {"phase": "aborted", "id": id_, "usage": asdict(usage)}

@@ -1,0 +1,64 @@
+"""Prompts on their way into the cache, a chunk at a time, and which of them is next."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import mlx.core as mx
+
+from inference.engine.bounds import KV_STEP
+from inference.engine.models import Loaded
+from inference.engine.requests import Request, Sequence
+
+HEAD_START = 0.05  # seconds of waiting a newcomer is credited with, so that of two newcomers the shorter goes first
+
+
+class Prefill:
+    """All tokens but the last go into the cache; the last is the first that decoding is fed."""
+
+    __slots__ = ("cache", "done", "fault", "request", "sequences", "tokens", "waiting_since")
+
+    def __init__(self, request: Request, sequences: list[Sequence]) -> None:
+        self.request, self.sequences = request, sequences
+        self.tokens = sequences[0].tokens
+        self.cache: list[Any] | None = None
+        self.done = 0
+        self.fault = ""
+        self.waiting_since = time.monotonic()
+
+    @property
+    def total(self) -> int:
+        return len(self.tokens) - 1
+
+    @property
+    def remaining(self) -> int:
+        return self.total - self.done
+
+    def clip(self, tokens: int) -> int:
+        """A chunk of at most `tokens` that ends on a block boundary if it reaches one."""
+        end = min(self.total, self.done + tokens)
+        boundary = end // KV_STEP * KV_STEP
+        return (boundary if self.done < boundary < self.total else end) - self.done
+
+    def advance(self, loaded: Loaded, tokens: int) -> None:
+        if self.cache is None:
+            self.cache = loaded.new_cache()
+        chunk = mx.array([self.tokens[self.done : self.done + tokens]])
+        loaded.model(chunk, cache=self.cache)
+        mx.eval([layer.state for layer in self.cache])
+        self.done += tokens
+
+    def forget(self) -> None:
+        """Give the memory back; it starts again when there is room."""
+        self.cache, self.done = None, 0
+
+
+def next_of(prefills: Iterable[Prefill]) -> Prefill | None:
+    """The one that has waited longest for how much it wants: short ones pass long ones, and nothing starves
+    (highest response ratio next; Brinch Hansen, 1971)."""
+    now = time.monotonic()
+    return max(
+        prefills,
+        key=lambda one: (now - one.waiting_since + HEAD_START) / (one.remaining + 1),
+        default=None,
+    )

@@ -1,0 +1,68 @@
+"""The part of a tick that fills caches: whose prompt, how long a chunk, and whether the gate lets it."""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+
+from inference.engine.bounds import Bounds
+from inference.engine.gate import FLOOR_TOKENS, Gate
+from inference.engine.models import Loaded
+from inference.engine.pace import Pace
+from inference.engine.prefill import Prefill, next_of
+
+IDLE_GAPS = 4  # with nobody decoding a chunk may take so many gaps: it delays only aborts and newcomers
+
+
+class Prefilling:
+    def __init__(self, loaded: Loaded, bounds: Bounds, gate: Gate, pace: Pace, gap: float) -> None:
+        self._loaded, self._bounds, self._gate, self._pace, self._gap = loaded, bounds, gate, pace, gap
+        self.active: list[Prefill] = []
+        self.held_up: Prefill | None = None  # by the gate: not even the floor passes
+        self.chunk_tokens = 0
+        self.prompt_tokens = 0
+        self.step_seconds = 0.0  # what a decode step of everybody takes; set by the engine
+
+    def run(self, besides: int, decoding: bool) -> Iterator[Prefill]:
+        """Fill caches for the time a tick has for it: one chunk, or several short prompts. Yields after each chunk.
+
+        `besides`: bytes that decode steps under way may take besides.
+        """
+        budget = max(self._gap - self.step_seconds, self._gap / 4) if decoding else self._gap * IDLE_GAPS
+        ends, left, self.held_up = time.monotonic() + budget, budget, None
+        while left > 0 and (prefill := next_of(one for one in self.active if one.remaining)):
+            tokens = self._fit(prefill, left, besides)
+            if tokens == 0:
+                self._gate.counts.waited += 1
+                self.held_up = prefill
+                return
+            if left < budget and tokens * self._pace.rate(prefill.done) > left:
+                return  # a further chunk, and it would end late
+            self._chunk(prefill, tokens, besides)
+            yield prefill
+            left = ends - time.monotonic()
+
+    def _fit(self, prefill: Prefill, seconds: float, besides: int) -> int:
+        """Tokens of the next chunk: what the time allows, halved until the gate passes it. 0: not even the floor."""
+        wanted = tokens = prefill.clip(max(FLOOR_TOKENS, self._pace.tokens(prefill.done, seconds)))
+        while not self._gate.allows(self._bounds.forward(1, tokens, prefill.done) + besides):
+            if tokens <= FLOOR_TOKENS:
+                return 0
+            tokens = prefill.clip(max(FLOOR_TOKENS, tokens // 2))
+        counts = self._gate.counts
+        counts.passed, counts.shrunk = counts.passed + 1, counts.shrunk + (tokens < wanted)
+        return tokens
+
+    def _chunk(self, prefill: Prefill, tokens: int, besides: int) -> None:
+        began, context = time.monotonic(), prefill.done
+        prefill.request.prefill_began = prefill.request.prefill_began or began
+        with self._gate.measured(self._bounds.forward(1, tokens, context) + besides):
+            try:
+                prefill.advance(self._loaded, tokens)
+            except Exception as error:  # noqa: BLE001 - the outermost frame of one request
+                traceback.print_exc(file=sys.stderr)
+                prefill.fault = f"{type(error).__name__}: {error}"
+                prefill.done = prefill.total
+        self._pace.learn(tokens, context, time.monotonic() - began)
+        self.chunk_tokens = tokens
+        self.prompt_tokens += tokens

@@ -1,0 +1,80 @@
+"""An engine's life: load, test, say ready, serve until told to stop."""
+
+import os
+import sys
+import time
+
+import mlx.core as mx
+
+from inference.engine import models, settings
+from inference.engine.engine import Engine
+from inference.engine.gate import Gate
+from inference.engine.intake import Intake
+from inference.engine.messages import Json
+from inference.engine.models import Loaded
+from inference.engine.pace import Pace
+from inference.engine.readings import LiveReadings, backend
+from inference.engine.selftest import self_test
+from inference.engine.settings import Settings
+from inference.engine.templates import Templates
+from memory.protocol import Channel, Message, WorkerFailed
+
+REUSE_SHARE = 16  # of the lease: what MLX may keep for reuse instead of giving it back
+
+
+def run(channel: Channel, spec: Message) -> Json:
+    """Returns the totals. Raises WorkerFailed when the model cannot be served."""
+    began = time.monotonic()
+    chosen = settings.read(spec)
+    mx.random.seed(int.from_bytes(os.urandom(8), "little"))
+    mx.set_cache_limit(chosen.lease_bytes // REUSE_SHARE)
+
+    def progress(step: int, total: int) -> None:
+        channel.event("loading", step=step, total=total)
+
+    loaded = models.open_model(chosen.model_dir, chosen.lease_bytes, progress)
+    tested = self_test(loaded)
+    loaded.dimensions = tested.dimensions
+    readings = LiveReadings()
+    gate = Gate(readings, chosen.lease_bytes)
+    gate.settle()
+    _require_room(gate)
+    engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel)
+    limit = min(chosen.context_limit or loaded.context_window, loaded.context_window)
+    _intake(channel, loaded, chosen, limit, engine).start()
+    ready = {
+        "model": models.facts(loaded, chosen.model_dir, limit),
+        "gate": {**gate.state(), "readings": readings.names, **_machine()},
+        "self_test": {"seconds": round(tested.seconds, 3), "token": tested.token},
+    }
+    sys.stderr.write(f"Ready: {ready}\n")
+    channel.send("ready", **ready, load_seconds=round(time.monotonic() - began, 3))
+    return engine.run()
+
+
+def _require_room(gate: Gate) -> None:
+    if gate.base + gate.margin >= gate.lease:
+        raise WorkerFailed(
+            "lease_too_small",
+            f"The loaded model holds {gate.base:,} bytes and {gate.margin:,} are kept as a margin; "
+            f"the lease is {gate.lease:,}.",
+        )
+
+
+def _intake(channel: Channel, loaded: Loaded, chosen: Settings, limit: int, engine: Engine) -> Intake:
+    vocab = loaded.dimensions.vocab
+    return Intake(
+        channel,
+        Templates(loaded.tokenizer, vocab, loaded.vocabulary.longest_token_bytes, limit),
+        loaded.vocabulary,
+        defaults=models.generation_defaults(chosen.model_dir),
+        vocab_size=vocab,
+        context_limit=limit,
+        deliver=engine.inbox.put,
+    )
+
+
+def _machine() -> Json:
+    on = backend()
+    estimator = "analytic, fused attention where the kernel has it" if on == "metal" else "analytic, unfused attention"
+    return {"estimator": estimator, "backend": on, "device": str(mx.device_info().get("device_name", on))}

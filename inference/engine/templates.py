@@ -1,0 +1,141 @@
+"""From messages to token ids: the chat template and the tokenizer. On the intake's threads, never the one computing."""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from inference.engine.messages import Refusal
+from inference.engine.parameters import invalid
+
+
+class Templates:
+    """`tokenizer` is mlx-lm's wrapper of transformers' own."""
+
+    def __init__(self, tokenizer: Any, vocab_size: int, longest_token: int, context_limit: int) -> None:
+        self._wrapper, self._tokenizer = tokenizer, tokenizer._tokenizer  # noqa: SLF001 - to see what it overrides
+        self._vocab_size, self._longest_token, self._context_limit = vocab_size, longest_token, context_limit
+        plain = type(self._tokenizer).encode is PreTrainedTokenizerBase.encode
+        self._backend = getattr(self._tokenizer, "backend_tokenizer", None) if plain else None
+        self._one_at_a_time = threading.Lock()  # a tokenizer that is Python promises nothing to two threads
+
+    def tokens(self, message: Mapping[str, Any]) -> list[int]:
+        """The prompt of a request.
+
+        Raises:
+            Refusal: 400, saying what is wrong with it.
+        """
+        kind = message.get("kind")
+        if kind == "chat":
+            return self._encode(self._render(message), "messages", special=False)
+        if kind != "completion":
+            raise invalid("kind", f"'kind' must be 'chat' or 'completion'; it is {kind!r}.")
+        prompt = message.get("prompt")
+        if isinstance(prompt, str):
+            return self._encode(prompt, "prompt", special=True)
+        return self._ids(prompt)
+
+    def _ids(self, prompt: Any) -> list[int]:
+        if not isinstance(prompt, list) or not all(type(token) is int for token in prompt):
+            raise invalid("prompt", "'prompt' must be a text or a list of token ids.")
+        if wrong := next((token for token in prompt if not 0 <= token < self._vocab_size), None):
+            raise invalid("prompt", f"Token id {wrong} is not of this model; its ids are 0 to {self._vocab_size - 1}.")
+        return list(prompt)
+
+    def _render(self, message: Mapping[str, Any]) -> str:
+        if not self._wrapper.has_chat_template:
+            raise Refusal(400, "no_chat_template", "This model has no chat template; use completions.", param="model")
+        options = message.get("template") or {}
+        if not isinstance(options, dict) or RESERVED & options.keys():
+            raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
+        messages = normalised(message.get("messages"))
+        self._require_short_enough(sum(len(one["content"] or "") for one in messages), "messages")
+        try:
+            rendered = self._wrapper.apply_chat_template(
+                messages,
+                tools=message.get("tools") or None,
+                tokenize=False,
+                add_generation_prompt=message.get("add_generation_prompt", True) is True,
+                continue_final_message=message.get("continue_final_message", False) is True,
+                **options,
+            )
+        except (TemplateError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            text = f"The model's chat template does not take these messages: {error}"
+            raise Refusal(400, "template_error", text, param="messages") from error
+        return str(rendered)
+
+    def _encode(self, text: str, param: str, *, special: bool) -> list[int]:
+        self._require_short_enough(len(text), param)
+        if self._backend is not None:  # of its methods, those for batches let other threads run meanwhile
+            return list(self._backend.encode_batch_fast([text], add_special_tokens=special)[0].ids)
+        with self._one_at_a_time:
+            return list(self._tokenizer.encode(text, add_special_tokens=special))
+
+    def _require_short_enough(self, characters: int, param: str) -> None:
+        """Far too long a text is refused without spending seconds on finding out by how much it is."""
+        least = characters // self._longest_token
+        if least > self._context_limit:
+            raise too_long(f"at least {least:,}", self._context_limit, param)
+
+
+RESERVED = frozenset(
+    {"conversation", "messages", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "return_dict"}
+)
+
+
+def too_long(prompt_tokens: int | str, limit: int, param: str) -> Refusal:
+    count = f"{prompt_tokens:,}" if isinstance(prompt_tokens, int) else prompt_tokens
+    return Refusal(
+        400,
+        "context_length_exceeded",
+        f"This model's context is {limit:,} tokens, and the prompt has {count}. Shorten it so that at least one "
+        "token is left for the answer.",
+        param=param,
+    )
+
+
+def normalised(messages: Any) -> list[dict[str, Any]]:
+    """Messages as chat templates expect them: contents as text, arguments of tool calls as objects."""
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages", "'messages' must be a list with at least one message.")
+    return [_message(message, at) for at, message in enumerate(messages)]
+
+
+def _message(message: Any, at: int) -> dict[str, Any]:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise invalid("messages", f"messages[{at}] must be an object with a role.")
+    clean = {**message, "content": _content(message.get("content"), at)}
+    if calls := message.get("tool_calls"):
+        if not isinstance(calls, list):
+            raise _no_calls(at)
+        clean["tool_calls"] = [_call(call, at) for call in calls]
+    return clean
+
+
+def _content(content: Any, at: int) -> str | None:
+    if content is None or isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    if not texts or len(texts) < len(parts):
+        raise invalid("messages", f"messages[{at}].content must be a text or a list of text parts.")
+    return "".join(texts)
+
+
+def _call(call: Any, at: int) -> dict[str, Any]:
+    if not isinstance(call, dict) or not isinstance(function := call.get("function"), dict):
+        raise _no_calls(at)
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            raise invalid("messages", f"messages[{at}] has a tool call whose arguments are not JSON.") from None
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _no_calls(at: int) -> Refusal:
+    return invalid("messages", f"messages[{at}].tool_calls must be a list of objects with a function.")

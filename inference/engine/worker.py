@@ -1,0 +1,24 @@
+"""python -m inference.engine.worker --fd N: serves requests from one model to the node at the other end of socket N."""
+
+import argparse
+import sys
+
+from inference.engine.versions import versions
+from memory.protocol import Channel, Message, serve_one
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True, help="the inherited, connected Unix socket")
+    channel = Channel.inherited(parser.parse_args().fd)
+    return serve_one(channel, "engine", "mlx-lm", versions(), _work)
+
+
+def _work(channel: Channel, spec: Message) -> Message:
+    from inference.engine import service  # noqa: PLC0415  MLX is imported after the hello: failing to is reported
+
+    return service.run(channel, spec)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

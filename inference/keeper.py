@@ -1,0 +1,81 @@
+"""Looking after the engines of a node every second: the wedged, the unused, the pinned, and those without a folder."""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+import structlog
+
+from fmlx_site.errors import FmlxError
+from inference.catalog import Catalog, Served, read_catalog
+from inference.entry import Entry
+from inference.pool import Pool
+from inference.resident import SILENCE_SECONDS
+
+log = structlog.get_logger(__name__)
+LOOK_SECONDS = 1.0
+CATALOG_SECONDS = 5.0
+LATE_SECONDS = 1.0  # the node itself did not run, and could not have heard them
+
+
+async def keep_engines(pool: Pool) -> None:
+    """Until cancelled."""
+    looked, read_at = time.monotonic(), 0.0
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            now = time.monotonic()
+            _forgive(pool, now - looked - LOOK_SECONDS)
+            looked = now
+            for entry in list(pool.entries.values()):
+                if reason := _why_end(entry, now):
+                    tasks.create_task(_end(pool, entry, reason))
+            if now - read_at >= CATALOG_SECONDS:
+                read_at = now
+                _follow(pool, await read_catalog(), tasks)
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _forgive(pool: Pool, late: float) -> None:
+    if late > LATE_SECONDS:
+        for entry in pool.entries.values():
+            if entry.resident:
+                entry.resident.heard += late
+
+
+def _why_end(entry: Entry, now: float) -> str:
+    resident = entry.resident
+    if resident is None or resident.ending:
+        return ""
+    if resident.silent(now):
+        return f"it has been silent for over {SILENCE_SECONDS:.0f} s"
+    unused = now - entry.used_at
+    if entry.idle and not entry.settings.pinned and 0 < entry.idle_seconds < unused:
+        return f"nobody used it for {unused:.0f} s"
+    return ""
+
+
+async def _end(pool: Pool, entry: Entry, reason: str) -> None:
+    fault = entry.resident is not None and entry.resident.silent(time.monotonic())
+    log.log(logging.ERROR if fault else logging.INFO, "Engine unloaded.", model=entry.name, reason=reason)
+    await pool.unload(entry.name, reason, fault=fault)
+
+
+def _follow(pool: Pool, catalog: Catalog, tasks: asyncio.TaskGroup) -> None:
+    """Load what is pinned; let go of what has no folder any more."""
+    node = pool.node.row.pk
+    here = {name: model for name, model in catalog.models.items() if model.folder_on(node)}
+    for name, model in here.items():
+        if name in pool.entries:
+            pool.entries[name].settings = model.settings
+        if model.settings.pinned and not pool.is_there(name):
+            tasks.create_task(_load(pool, model))
+    for name, entry in pool.entries.items():
+        if entry.idle and name not in here:
+            tasks.create_task(_end(pool, entry, "its folder is gone"))
+
+
+async def _load(pool: Pool, model: Served) -> None:
+    with contextlib.suppress(FmlxError):  # the pool says why in its log, and when it may be tried again
+        async with pool.engine_for(model):
+            return

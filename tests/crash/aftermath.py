@@ -1,0 +1,92 @@
+"""What is in the database and on the disk when the storm is over."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.crash.storm import Customer, Storm
+from tests.house import ask, workers_of
+
+QUERY = """
+import json
+from memory.models import Lease
+from videos.models import VideoJob
+def told(job):
+    tries = [[t.started_at.timestamp(), t.ended_at and t.ended_at.timestamp(), t.outcome] for t in job.attempts.all()]
+    return {
+        "status": job.status, "code": job.error_code, "message": job.error_message, "attempts": tries,
+        "counted": job.attempt_count, "history": [event.what for event in job.history.all()],
+        "files": [artifact.path for artifact in job.artifacts.all()],
+    }
+jobs = {job.pk: told(job) for job in VideoJob.objects.all()}
+print(json.dumps({"jobs": jobs, "leases": Lease.objects.count()}))
+"""
+Rows = dict[str, Any]
+
+
+def read_rows(home: Path, env: Mapping[str, str]) -> Rows:
+    rows: Rows = json.loads(ask(home, QUERY, env))
+    return rows
+
+
+def check_content(customer: Customer, video_id: str) -> None:
+    """Each variant is there, whole, and what its name says."""
+    for variant, magic in {"video": b"ftyp", "thumbnail": b"WEBP", "spritesheet": b"WEBP"}.items():
+        answer = customer.ask("GET", f"/v1/videos/{video_id}/content", params={"variant": variant})
+        assert answer.status_code == 200, (video_id, variant, answer.text)
+        assert magic in answer.content[:12]
+        assert answer.headers["ETag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"'
+
+
+def check_job(video_id: str, row: Rows) -> None:
+    assert row["status"] in ("completed", "failed"), (video_id, row)
+    ends = [what for what in row["history"] if what == "completed"]
+    if row["status"] == "failed":
+        assert "the last one allowed" in row["message"], (video_id, row)
+    assert len(ends) == (row["status"] == "completed"), (video_id, row)
+    assert row["history"][-1] == (row["code"] or "completed"), (video_id, row)
+    assert row["history"].count("accepted") == 1
+    assert row["history"].count("started") == row["counted"]
+    check_attempts(video_id, row["attempts"])
+
+
+def check_attempts(video_id: str, attempts: list[Any]) -> None:
+    """Each has ended, and none began before the one before it had."""
+    assert all(ended for _, ended, _ in attempts), (video_id, attempts)
+    for (_, ended, _), (started, _, _) in pairwise(attempts):
+        assert started >= ended, (video_id, attempts)
+    assert [outcome for _, _, outcome in attempts].count("completed") <= 1, (video_id, attempts)
+
+
+def check_nothing_is_left(home: Path, rows: Rows) -> None:
+    assert rows["leases"] == 0
+    assert workers_of(home) == []
+    assert [path for path in (home / "work").rglob("*") if path.parent != home / "work"] == []
+    kept = {path for job in rows["jobs"].values() for path in job["files"]}
+    there = {str(path.relative_to(home / "artifacts")) for path in (home / "artifacts").rglob("*") if path.is_file()}
+    assert there == kept
+    assert [path for pattern in ("*.part", "*.draft", "*.tmp") for path in home.glob(f"**/{pattern}")] == []
+
+
+def report(storm: Storm, rows: Rows, repeats: int, seconds: float) -> str:
+    jobs = rows["jobs"].values()
+    outcomes = Counter(outcome for job in jobs for _, _, outcome in job["attempts"])
+    lines = {
+        "seed": storm.seed,
+        "wall": f"{seconds:.0f} s",
+        "killed": _counted(storm.kills),
+        "requests sent again": repeats,
+        "jobs by state": _counted(Counter(job["status"] for job in jobs)),
+        "jobs by attempts": _counted(Counter(len(job["attempts"]) for job in jobs)),
+        "attempts by outcome": _counted(outcomes),
+    }
+    width = max(map(len, lines))
+    return "\n".join(["", *(f"  {name:<{width}}  {value}" for name, value in lines.items()), ""])
+
+
+def _counted(counter: Counter[Any]) -> str:
+    return ", ".join(f"{key}: {counter[key]}" for key in sorted(counter, key=str)) or "none"

@@ -1,0 +1,71 @@
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from asgiref.sync import sync_to_async
+from pytest_django import Settings
+
+from inference.api.auth import recent_keys
+from inference.catalog import Served, read_catalog, recent_catalog
+from inference.models import ModelFolder, ModelSettings
+from inference.pool import Pool, here
+from memory.inprocess import InProcessLauncher
+from memory.node import LocalNode
+from tests.inference.scripted import Scripted
+
+MIB = 1024**2
+CEILING_BYTES = 3072 * MIB
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Each test has a database of its own."""
+    recent_keys.forget()
+    recent_catalog.forget()
+
+
+@pytest.fixture
+def home(tmp_path: Path, settings: Settings) -> Path:
+    """A home of its own, on a machine that can promise 3 GiB."""
+    reserve = psutil.virtual_memory().total - CEILING_BYTES
+    own = {"home": tmp_path / "home", "memory_tier": "custom", "memory_reserve_bytes": reserve}
+    settings.FMLX = settings.FMLX.model_copy(update=own)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def scripted() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+async def node(home: Path, scripted: Scripted, transactional_db: None) -> AsyncIterator[LocalNode]:
+    async with LocalNode.open("here", InProcessLauncher(scripted.work)) as node:
+        yield node
+
+
+@pytest.fixture
+async def pool(node: LocalNode) -> AsyncIterator[Pool]:
+    pool = Pool(node)
+    with here(pool):
+        yield pool
+
+
+@pytest.fixture
+def make_model(node: LocalNode, tmp_path: Path) -> Callable[..., Any]:
+    """A chat model whose folder says that it has so many bytes of float32 weights."""
+
+    async def make(name: str, size: int = MIB, type_: str = "chat", **decided: Any) -> Served:
+        path = tmp_path / "models" / name
+        path.mkdir(parents=True)
+        header = json.dumps({"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+        (path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        await ModelFolder.objects.acreate(node=node.row, name=name, path=str(path), type=type_, size_bytes=size)
+        if decided:
+            await sync_to_async(ModelSettings.objects.create)(name=name, **decided)
+        return (await read_catalog()).find(name)
+
+    return make

@@ -1,0 +1,74 @@
+"""Who waits for whom: short prompts pass long ones, long ones are not forgotten, and running streams go on."""
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.inference.engine.conftest import Engine
+
+pytestmark = pytest.mark.runtime
+
+
+def prompt(length: int, seed: int = 0) -> list[int]:
+    chosen = random.Random(seed)
+    return [chosen.randrange(300, 1000) for _ in range(length)]
+
+
+def test_a_short_prompt_behind_a_long_one_has_its_first_token_within_three_chunks(engine: Engine) -> None:
+    long = engine.ask(prompt=prompt(20_000))
+    engine.until_said(long, "prefill")
+    before = engine.said[long][-1]["done"]
+    short = engine.ask(prompt=prompt(10))
+    engine.until_said(short, "delta")
+    chunks = [event for event in engine.said[long] if event["phase"] == "prefill" and event["done"] > before]
+    assert len(chunks) <= 3
+    assert engine.answer(long).phase == "finished"
+
+
+def test_a_long_prompt_is_not_starved_by_short_ones_that_keep_coming(engine: Engine) -> None:
+    long = engine.ask(prompt=prompt(4_000), max_tokens=1)
+    short = [engine.ask(prompt=prompt(300, seed), max_tokens=1) for seed in range(8)]
+    served = 0
+    while not engine.said.get(long) or engine.said[long][-1]["phase"] != "finished":
+        assert served < 400, "The long prompt starves."
+        engine.answer(short.pop(0))
+        served += 1
+        short.append(engine.ask(prompt=prompt(300, served), max_tokens=1))
+    for id_ in short:
+        engine.answer(id_)
+
+
+def test_a_running_stream_gets_tokens_between_the_chunks_of_a_newcomer(engine: Engine) -> None:
+    steady = engine.ask(prompt=prompt(10), max_tokens=4000)
+    engine.until_said(steady, "delta")
+    newcomer = engine.ask(prompt=prompt(8_000), max_tokens=1)
+    engine.until_said(newcomer, "prefill")
+    before = len(engine.said[steady])
+    engine.answer(newcomer)
+    chunks = sum(event["phase"] == "prefill" for event in engine.said[newcomer])
+    assert chunks > 4
+    assert len(engine.said[steady]) - before >= chunks - 2
+    engine.send("abort", id=steady)
+    engine.answer(steady)
+
+
+def test_a_long_sequence_decodes_apart_from_short_ones(engine: Engine) -> None:
+    """Padded to its length, eight short sequences would read 32 MiB in vain at every step."""
+    short = [engine.ask(prompt=prompt(10, seed), max_tokens=2000) for seed in range(8)]
+    long = engine.ask(prompt=prompt(4_000), max_tokens=2000)
+    engine.until_said(long, "delta")
+    together = engine.until(lambda message: message.get("phase") == "status" and message["running"] == 9)
+    assert together["cohorts"] == 2
+    for id_ in (*short, long):
+        engine.send("abort", id=id_)
+        engine.answer(id_)
+
+
+def test_256_requests_at_once_are_all_served(engines: Callable[..., Engine]) -> None:
+    engine = engines("chat")
+    began = time.monotonic()
+    asked = [engine.ask(prompt=prompt(20, seed), max_tokens=4, stream=seed % 2 == 0) for seed in range(256)]
+    assert {engine.answer(id_).phase for id_ in asked} == {"finished"}
+    assert time.monotonic() - began < 60

@@ -1,0 +1,83 @@
+"""An engine without MLX: it speaks the contract of `inference/engine/messages.py`, and does what its prompts say."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from memory.protocol import Channel, Message, WorkerFailed
+
+WORDS = ("one", " two", " three")
+
+
+class Scripted:
+    """Every engine of a test. `said` is what they were told, and `starts` how often one was started for a folder."""
+
+    def __init__(self) -> None:
+        self.starts: list[str] = []
+        self.said: list[Message] = []
+        self.refuse_to_load = ""
+        self.base_bytes = 0
+        self.gate = threading.Event()  # loads wait for it
+        self.gate.set()
+        self.mute = threading.Event()  # no status while it is set
+
+    def work(self, channel: Channel, spec: Message) -> Message:
+        name = Path(spec["model_dir"]).name
+        self.starts.append(name)
+        channel.send("event", phase="loading", step=1, total=2)
+        self.gate.wait()
+        if self.refuse_to_load:
+            raise WorkerFailed("model_unusable", self.refuse_to_load)
+        channel.send("ready", model=facts(name), gate={"base_bytes": self.base_bytes}, self_test={}, load_seconds=0.1)
+        ended = threading.Event()
+        threading.Thread(target=self._beat, args=(channel, ended), daemon=True).start()
+        try:
+            while (message := channel.inbox.get())["type"] != "stop":
+                self.said.append(message)
+                if message["type"] == "request":
+                    self._answer(channel, message)
+        finally:
+            ended.set()
+        return {}
+
+    def _beat(self, channel: Channel, ended: threading.Event) -> None:
+        while not ended.wait(0.1):
+            if not self.mute.is_set():
+                channel.send("event", phase="status", tick=1)
+
+    def _answer(self, channel: Channel, request: Message) -> None:
+        id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]
+        if prompt == "refuse":
+            refusal = {"status": 503, "code": "no_room", "message": "No room.", "param": None, "retry_after": 3}
+            channel.send("event", phase="refused", id=id_, **refusal)
+            return
+        channel.send("event", phase="accepted", id=id_, prompt_tokens=3, max_tokens=9)
+        if prompt == "crash":
+            raise WorkerFailed("worker_error", "It crashed.")
+        if request.get("stream") and prompt != "fail":
+            channel.send("event", phase="deltas", deltas=[delta(id_, word) for word in WORDS])
+        if prompt.startswith("fail"):
+            channel.send("event", phase="failed", id=id_, status=503, code="no_room", message="It could not go on.")
+        elif prompt != "hang":
+            self._finish(channel, request)
+
+    def _finish(self, channel: Channel, request: Message) -> None:
+        id_, choice = request["id"], {"index": 0, "reason": "stop", "tokens": 3}
+        if request.get("stream"):
+            channel.send("event", phase="deltas", deltas=[delta(id_, "", reason="stop")])
+        else:
+            choice["text"] = "".join(WORDS)
+        usage = {"prompt_tokens": 3, "completion_tokens": 3, "cached_tokens": 0}
+        channel.send("event", phase="finished", id=id_, choices=[choice], usage=usage, timings={})
+
+    def heard(self, type_: str) -> list[Message]:
+        return [message for message in self.said if message["type"] == type_]
+
+
+def facts(name: str) -> dict[str, Any]:
+    sizes = {"weights_bytes": 0, "kv_bytes_per_token": 1024, "context_limit": 4096, "context_window": 4096}
+    return {"name": name, "fingerprint": "f" * 64, **sizes}
+
+
+def delta(id_: str, text: str, **more: Any) -> dict[str, Any]:
+    return {"id": id_, "index": 0, "text": text, "tokens": 1, **more}
