@@ -114,7 +114,7 @@ def model(row: Node, books: Ledger, settings: Settings) -> ModelFolder:
     [
         (0, 832, ("It would start now.", "")),
         (18, 832, ("It would wait for memory.", "")),
-        (0, 4096, ("It would be refused.", "would fit.")),
+        (0, 4160, ("It would be refused.", "would fit.")),
     ],
 )
 def test_what_would_fit_is_answered_with_the_figures_of_admission(
