@@ -22,7 +22,7 @@ class Term:
 
 def spell_out(terms: Mapping[str, Any]) -> list[Term]:
     """From a node's `ceiling_terms`, in the language that is active. Empty before the node's first reading."""
-    if not terms.get("inputs"):
+    if "total" not in terms.get("inputs", {}):
         return []
     made = [
         ("static", _("What the machine has"), _static(terms)),

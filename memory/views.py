@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from fmlx_site.errors import FmlxError
-from inference.api.errors import error_response
 from memory import words
 from memory.api import read_events, read_samples
 from memory.fit import QUESTIONS, Answer, Question, answers
@@ -78,7 +77,7 @@ def samples(request: HttpRequest) -> HttpResponse:
     try:
         columns = read_samples(since, None, resolution, request.GET.get("node"))
     except FmlxError as error:
-        return error_response(error)
+        return JsonResponse({"error": {"message": error.message, "code": error.code}}, status=error.status)
     events = [event for event in read_events(since, limit=1000).data if event.node == columns.node]
     marks = [event.model_dump(mode="json", include={"id", "at", "what", "message", "holder"}) for event in events]
     return JsonResponse({**columns.model_dump(mode="json"), "events": marks})
