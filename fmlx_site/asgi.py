@@ -16,7 +16,7 @@ from fmlx_site.sockets import sockets
 
 lean = LeanHandler()
 pages = ASGIStaticFilesHandler(PageHandler())
-LEAN = ("/v1/", "/healthz", "/readyz")
+LEAN = ("/v1/", "/healthz", "/readyz", "/metrics")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:

@@ -7,6 +7,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from memory.consumers import MemoryConsumer
 from videos.consumers import VideoConsumer, VideoListConsumer
 
 route: Any = path  # typed for views, and consumers are applications
@@ -14,6 +15,7 @@ sockets: Any = AllowedHostsOriginValidator(
     AuthMiddlewareStack(
         URLRouter(
             [
+                route("ws/memory/", MemoryConsumer.as_asgi()),
                 route("ws/videos/", VideoListConsumer.as_asgi()),
                 route("ws/videos/<str:video_id>/", VideoConsumer.as_asgi()),
             ]

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from fmlx_site.health import healthz, readyz
+from fmlx_site.metrics import metrics
 from inference.api import api
 from memory.api import router as memory
 from videos.api import router as videos
@@ -15,7 +16,9 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="videos")),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("v1/", api.urls),
+    path("memory/", include("memory.urls")),
     path("videos/", include("videos.urls")),
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

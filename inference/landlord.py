@@ -12,7 +12,7 @@ from inference.errors import NoRoomForModel
 from inference.models import ModelFolder
 from inference.resident import KIND, Resident
 from inference.room import Need, lease_of, need_of
-from memory import LocalNode, NeverFits, NoRoom, gib
+from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage, gib
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -27,8 +27,7 @@ class Landlord:
         self._node, self._entries = node, entries
         self._moving = asyncio.Lock()
         self._giving: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.get_running_loop()
-        node.ledger.ask_on_shortage(self._hear)
+        node.register_room_maker(Priority.EVICT, self._make_room)
 
     async def reserve(self, folder: ModelFolder, known: Event | None) -> Lease:
         """A lease for a folder's engine, for which idle engines are evicted, the longest unused first.
@@ -90,25 +89,29 @@ class Landlord:
             log.info("Engine evicted.", model=entry.name, reason=reason, lease=entry.resident.lease.bytes)
             await entry.resident.stop(reason)
 
-    def _hear(self, kind: str, missing: int) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the node
-            self._loop.call_soon_threadsafe(self._asked, kind, missing)
-
-    def _asked(self, kind: str, missing: int) -> None:
-        """The ledger could not promise `missing` bytes to a worker of another kind, which will ask again."""
-        if kind != KIND and not self._giving:
-            giving = asyncio.ensure_future(self._give(missing))
-            self._giving.add(giving)
-            giving.add_done_callback(self._giving.discard)
+    async def _make_room(self, shortage: Shortage) -> int:
+        """Idle engines go for another kind of work, if together they are enough; and when more is promised than there
+        is, as many as it takes. Returns what is on its way, without waiting for it.
+        """
+        if shortage.kind == KIND:  # an engine's own load evicts for itself
+            return 0
+        coming, idle = _held(self._ending()), self._idle()
+        if self._giving or coming >= shortage.bytes or (shortage.kind and coming + _held(idle) < shortage.bytes):
+            return coming
+        missing = shortage.bytes - coming
+        giving = asyncio.ensure_future(self._give(missing))
+        self._giving.add(giving)
+        giving.add_done_callback(self._giving.discard)
+        return coming + min(missing, _held(idle))
 
     async def _give(self, missing: int) -> None:
-        """Nothing is evicted for somebody whom all of it would not help."""
         async with self._moving:
-            if _held(self._idle()) < missing:
-                return
             while missing > 0 and (idle := self._idle()):
                 missing -= _held(idle[:1])
                 await self._evict(idle[0], OTHER_WORK)
+
+    def _ending(self) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.resident and entry.resident.ending]
 
 
 def _held(entries: list[Entry]) -> int:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from memory.ledger import Ledger as Ledger
     from memory.ledger import Room as Room
     from memory.node import LocalNode as LocalNode
+    from memory.room import Priority as Priority
+    from memory.room import Shortage as Shortage
     from memory.runtimes import keep_runtimes_known as keep_runtimes_known
+    from memory.timeline import Refusals as Refusals
     from memory.watch import Verdict as Verdict
     from memory.workers import Exit as Exit
     from memory.workers import Worker as Worker
@@ -28,6 +31,9 @@ PUBLIC = {
     "Ledger": "memory.ledger",
     "Room": "memory.ledger",
     "LocalNode": "memory.node",
+    "Refusals": "memory.timeline",
+    "Priority": "memory.room",
+    "Shortage": "memory.room",
     "keep_runtimes_known": "memory.runtimes",
     "Verdict": "memory.watch",
     "Exit": "memory.workers",

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from memory.models import Lease, Node, Sample
+from memory.models import Event, Lease, Node, Sample
 
 
 @admin.register(Node)
@@ -18,3 +18,9 @@ class LeaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class SampleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("at", "kind", "holder", "footprint_bytes", "available_bytes")
     list_filter = ("node", "kind")
+
+
+@admin.register(Event)
+class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("at", "what", "kind", "holder", "bytes", "message")
+    list_filter = ("node", "what", "kind")

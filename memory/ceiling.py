@@ -8,6 +8,7 @@ from memory.machine import Machine
 
 GIB = 1024**3
 SMALL_MACHINE_BYTES = 32 * GIB  # below this the reserves, meant for larger machines, shrink in proportion
+STEP_BYTES = 64 * 1024**2  # the dynamic term moves in steps: nobody is told of a ceiling that trembles
 
 Tier = Literal["safe", "balanced", "aggressive", "custom"]
 # Reserve kept for the system and others, and the share of reclaimable memory that is counted on (DESIGN.md, Memory).
@@ -17,16 +18,24 @@ RECLAIMED_SHARE: Mapping[Tier, float] = {"safe": 0.2, "balanced": 0.5, "aggressi
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """Bytes. A term that could not be read, or that this machine does not have, is None."""
+    """Bytes. A term that could not be read, or that this machine does not have, is None. `utmost` is the dynamic
+    term with all that the system could take back from its caches, where `dynamic` counts on a share of it.
+    """
 
     static: int
     dynamic: int | None = None
     device: int | None = None
+    utmost: int | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         return min(term for term in (self.static, self.dynamic, self.device) if term is not None)
+
+    @property
+    def cap(self) -> int:
+        """What there is at the very most: leases above it cannot all be kept."""
+        return min(term for term in (self.static, self.utmost, self.device) if term is not None)
 
     @property
     def largest(self) -> int:
@@ -40,18 +49,22 @@ class Ceiling:
             "static": self.static,
             "dynamic": self.dynamic,
             "device": self.device,
+            "cap": self.cap,
             "inputs": dict(self.inputs),
         }
 
 
-def compute_ceiling(machine: Machine, *, tier: Tier, reserve: int, held: int, device: int | None) -> Ceiling:
+def compute_ceiling(
+    machine: Machine, *, tier: Tier, reserve: int, held: int, device: int | None, device_name: str = ""
+) -> Ceiling:
     """`reserve` is for the custom tier. `held` is what this node's workers keep: nothing that `machine` counts too."""
     kept = reserve if tier == "custom" else scaled_reserve(tier, machine.total)
     share = RECLAIMED_SHARE[tier]
     return Ceiling(
         static=max(0, machine.total - kept),
-        dynamic=held + machine.free + int(share * machine.reclaimable),
+        dynamic=_in_steps(held + machine.free + int(share * machine.reclaimable)),
         device=device,
+        utmost=_in_steps(held + machine.available),
         inputs={
             "tier": tier,
             "total": machine.total,
@@ -60,8 +73,14 @@ def compute_ceiling(machine: Machine, *, tier: Tier, reserve: int, held: int, de
             "free": machine.free,
             "reclaimable": machine.reclaimable,
             "reclaimable_share": share,
+            "limit": machine.limit,
+            "device_name": device_name,
         },
     )
+
+
+def _in_steps(size: int) -> int:
+    return size // STEP_BYTES * STEP_BYTES
 
 
 def scaled_reserve(tier: Tier, total: int) -> int:

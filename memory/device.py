@@ -36,14 +36,15 @@ def parse_nvidia(text: str) -> Device | None:
     """The first GPU, which is MLX's default device. Its memory is given in MiB."""
     first = text.strip().splitlines()[0] if text.strip() else ""
     name, _, total = first.rpartition(",")
-    return Device("cuda", name.strip(), int(total) * MIB) if total.strip().isdigit() else None
+    mib = total.strip()  # "[N/A]" where the GPU shares the machine's memory: the other terms hold there
+    return Device("cuda", name.strip(), int(mib) * MIB) if mib.isdecimal() and int(mib) else None
 
 
 def parse_metal(name: str, total: str, limit: str) -> Device | None:
     """`limit` is 0 until somebody sets `iogpu.wired_limit_mb`, and empty before macOS 14."""
-    if not total.strip().isdigit():
+    if not total.strip().isdecimal() or not int(total):
         return None
-    memory, limit_mb = int(total), int(limit) if limit.strip().isdigit() else 0
+    memory, limit_mb = int(total), int(limit) if limit.strip().isdecimal() else 0
     share = METAL_SMALL_SHARE if memory <= METAL_SMALL_BYTES else METAL_LARGE_SHARE
     return Device("metal", name.strip(), limit_mb * MIB or int(memory * share))
 
@@ -53,7 +54,7 @@ def _output(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return ""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout
+    return done.stdout.decode(errors="replace")

@@ -26,8 +26,10 @@ class NeverFits(FmlxError):
 
     status, type, code = 413, "invalid_request_error", "too_large_for_memory"
 
-    def __init__(self, *, wanted: int, ceiling: int) -> None:
-        super().__init__(f"{gib(wanted)} is needed, and this machine can promise {gib(ceiling)} at most.")
+    def __init__(self, *, wanted: int, ceiling: int, message: str = "", param: str | None = None) -> None:
+        """`message` in place of the plain sentence, with the same figures."""
+        plain = f"{gib(wanted)} is needed, and this machine can promise {gib(ceiling)} at most."
+        super().__init__(message or plain, param=param)
         self.wanted, self.ceiling = wanted, ceiling
 
 

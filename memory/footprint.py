@@ -1,6 +1,6 @@
 """What the operating system says a worker's processes hold.
 
-Linux: RSS + swap, which costs next to nothing, while that is under the lease; above it PSS + swap, which
+Linux: RSS + swap, which costs next to nothing, while that is under what the worker may hold; above it PSS + swap, which
 counts pages shared between processes once but walks the page tables (8 ms per GiB, measured on Linux 6.18 on a
 2-core VM, 2026-11-21: too slow for 4 Hz on a large worker). macOS: `phys_footprint`.
 """

@@ -11,6 +11,7 @@ from django.utils import timezone
 from memory.ceiling import Ceiling
 from memory.errors import LeaseClosed, NeverFits, NoRoom
 from memory.models import Lease, Node
+from memory.timeline import Refusals, What, record
 
 Step = Literal["bind", "resize", "release"]
 # The states that each step starts from. A lease that was released has no row, and may be released again.
@@ -18,6 +19,7 @@ FROM: Mapping[Step, frozenset[str]] = {
     "bind": frozenset({Lease.State.RESERVED}),
     "resize": frozenset({Lease.State.RESERVED, Lease.State.BOUND}),
 }
+EVENT: Mapping[Step | None, What] = {None: What.RESERVED, "bind": What.BOUND, "resize": What.RESIZED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,11 @@ class Ledger:
     what is promised already is recorded as that sum, so that nothing more is promised until leases end.
     """
 
-    def __init__(self, node_id: int) -> None:
+    def __init__(self, node_id: int, on_no_room: Callable[[str, NoRoom], None] | None = None) -> None:
+        """`on_no_room(kind, refusal)` is called, in the thread that asked, when a worker has to wait for memory."""
         self.node_id = node_id
-        self._on_shortage: Callable[[str, int], None] | None = None
-
-    def ask_on_shortage(self, ask: Callable[[str, int], None]) -> None:
-        """Have `ask(kind, missing bytes)` called, from the thread that reserves, when a lease does not fit now.
-
-        Whoever holds memory that could be given back registers here, and gives it back in his own time.
-        """
-        self._on_shortage = ask
+        self.refusals = Refusals(node_id)
+        self._on_no_room = on_no_room
 
     def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes to a worker that is about to start.
@@ -59,11 +56,14 @@ class Ledger:
             NoRoom: it would fit if other leases ended.
         """
         try:
-            return self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
-        except NoRoom as short:
-            if self._on_shortage:
-                self._on_shortage(kind, short.missing)
+            lease = self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+        except (NoRoom, NeverFits) as refusal:
+            self.refusals.tell(kind, holder, refusal)
+            if self._on_no_room and isinstance(refusal, NoRoom):
+                self._on_no_room(kind, refusal)
             raise
+        self.refusals.over(kind, holder)
+        return lease
 
     def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
         """The worker runs. Raises LeaseClosed if the lease is not a reserved one any more."""
@@ -78,12 +78,13 @@ class Ledger:
         """Take the promise back; the worker's processes are gone. Releasing twice is no mistake."""
         self._change(lease, "release")
 
-    def set_ceiling(self, ceiling: Ceiling) -> None:
+    def set_ceiling(self, ceiling: Ceiling) -> int:
+        """Returns the bytes that are promised now."""
         with transaction.atomic():
             node = self._locked_node()
             node.largest_bytes = ceiling.largest
             node.ceiling_terms = ceiling.terms()
-            self._settle(node)
+            return self._settle(node)
 
     def room(self) -> Room:
         with transaction.atomic():
@@ -95,7 +96,8 @@ class Ledger:
         with transaction.atomic():
             node = self._locked_node()
             if step == "release":
-                self._leases().filter(pk=lease.pk).delete()
+                if self._leases().filter(pk=lease.pk).delete()[0]:
+                    self._record(lease, What.RELEASED)
                 self._settle(node)
                 return lease
             kept = self._row(lease, step) if step else lease
@@ -104,13 +106,26 @@ class Ledger:
                 setattr(kept, name, value)
             self._check_fits(node, kept.bytes, before)
             kept.save()
+            self._record(kept, EVENT[step], before=before)
             self._settle(node)
             return kept
 
-    def _settle(self, node: Node) -> None:
-        """Record the ceiling as computed, or the sum of leases while that is more."""
-        node.ceiling_bytes = max(node.ceiling_terms.get("bytes", 0), self._leased())
+    def _settle(self, node: Node) -> int:
+        """Record the ceiling as computed, or the sum of leases while that is more. Returns the sum."""
+        leased = self._leased()
+        node.ceiling_bytes = max(node.ceiling_terms.get("bytes", 0), leased)
         node.save(update_fields=["ceiling_bytes", "largest_bytes", "ceiling_terms"])
+        return leased
+
+    def _record(self, lease: Lease, what: What, **figures: int) -> None:
+        fields: dict[str, Any] = {"lease": lease.pk, "bytes": lease.bytes, "figures": figures}
+        record(self.node_id, what, kind=lease.kind, holder=lease.holder, **fields)
+
+    def would_fit(self, size: int) -> Room:
+        """The room as it is, if a lease of `size` bytes would be promised now. Raises NeverFits or NoRoom if not."""
+        with transaction.atomic():
+            self._check_fits(self._locked_node(), size, 0)
+            return self.room()
 
     def _row(self, lease: Lease, step: Step) -> Lease:
         kept = self._leases().filter(pk=lease.pk).first()

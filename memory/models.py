@@ -47,6 +47,8 @@ class Lease(models.Model):
     pid_started = models.FloatField(null=True, help_text="When the process started: pids are used again.")
     created_at = models.DateTimeField(default=timezone.now)
     bound_at = models.DateTimeField(null=True)
+    footprint_bytes = models.BigIntegerField(null=True, help_text="Held at the last reading.")
+    peak_bytes = models.BigIntegerField(null=True, help_text="The most it ever held.")
 
     class Meta:
         verbose_name = _("lease")
@@ -63,13 +65,24 @@ class Lease(models.Model):
         return f"{self.kind} {self.holder}"
 
 
-class Sample(models.Model):
-    """What the OS said at one moment: one row per worker, and one for the machine (no holder)."""
+class Measured(models.Model):
+    """What a worker held, or with no holder what everybody on the machine did, beside what was promised. Bytes."""
 
-    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="samples")
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=32, blank=True)
     holder = models.CharField(max_length=200, blank=True)
+    lease_bytes = models.BigIntegerField(null=True, help_text="The worker's lease; for the machine, all of them.")
+    ceiling_bytes = models.BigIntegerField(null=True, help_text="For the machine: what might be promised.")
+    cap_bytes = models.BigIntegerField(null=True, help_text="For the machine: what there was at the very most.")
+
+    class Meta:
+        abstract = True
+
+
+class Sample(Measured):
+    """What the OS said at one moment: one row per worker, and one for the machine. Kept for an hour."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="samples")
     footprint_bytes = models.BigIntegerField(help_text="Held by the worker; for the machine, in use by everybody.")
     available_bytes = models.BigIntegerField(null=True, help_text="For the machine: what the OS could still give.")
 
@@ -81,3 +94,73 @@ class Sample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.holder or self.node_id} {self.at:%H:%M:%S}"
+
+
+class Summary(Measured):
+    """The samples of 10 s or of 5 min, beginning at `at`. A worker that lived for half of it has half the mean."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="summaries")
+    seconds = models.PositiveIntegerField()
+    mean_bytes = models.BigIntegerField()
+    max_bytes = models.BigIntegerField()
+
+    class Meta:
+        verbose_name = _("summary")
+        verbose_name_plural = _("summaries")
+        constraints = (
+            models.UniqueConstraint(fields=("node", "seconds", "at", "kind", "holder"), name="summary_once_per_span"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.holder or self.node_id} {self.at:%H:%M:%S} +{self.seconds} s"
+
+
+class Event(models.Model):
+    """A fact about memory with its figures: who was promised what, who was refused and why, who was ended."""
+
+    class What(models.TextChoices):
+        STARTED = "node_started", _("node started")
+        RESERVED = "reserved", _("lease reserved")
+        BOUND = "bound", _("worker started")
+        RESIZED = "resized", _("lease resized")
+        RELEASED = "released", _("lease released")
+        REFUSED = "refused", _("refused")
+        KILLED = "killed", _("worker ended by the watchdog")
+        EVICTED = "evicted", _("evicted")
+        CEILING = "ceiling", _("ceiling changed")
+        SHORT = "short", _("more promised than there is")
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    what = models.CharField(max_length=16, choices=What)
+    kind = models.CharField(max_length=32, blank=True)
+    holder = models.CharField(max_length=200, blank=True)
+    lease = models.BigIntegerField(null=True, help_text="The lease's id; its row may be gone.")
+    bytes = models.BigIntegerField(null=True)
+    message = models.TextField(blank=True)
+    figures = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("memory event")
+        verbose_name_plural = _("memory events")
+        indexes = (models.Index(fields=("node", "at")), models.Index(fields=("lease",)))
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.holder}"
+
+
+class Tally(models.Model):
+    """How many events of a kind there ever were: the events themselves are not kept for ever."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="tallies")
+    what = models.CharField(max_length=16, choices=Event.What)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+        constraints = (models.UniqueConstraint(fields=("node", "what"), name="tally_once_per_node"),)
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.count}"

@@ -4,24 +4,29 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
 
 import structlog
 from channels.db import database_sync_to_async as in_database
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
+from fmlx_site.live import announce
+from memory import live, timeline
 from memory.books import Books
 from memory.device import read_device
-from memory.errors import LaunchFailed
+from memory.errors import LaunchFailed, NoRoom
 from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
 from memory.models import Lease, Node
 from memory.orphans import LEASE_VARIABLE, end_orphans
 from memory.processes import ProcessGroup
+from memory.relief import Relief
+from memory.room import MakeRoom, Priority, RoomMakers, Shortage
 from memory.sampler import Sampler
 from memory.workers import Worker, WorkerSpec
 
@@ -42,13 +47,17 @@ class LocalNode:
 
     def __init__(self, row: Node, launcher: Launcher) -> None:
         self.row = row
-        self.ledger = Ledger(row.pk)
+        self.ledger = Ledger(row.pk, on_no_room=self._no_room)
         self.sampler = Sampler()
         self.workers: set[Worker] = set()
         self._launcher = launcher
         self._mark = worker_mark(row.name)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._makers = RoomMakers()
+        self._relief = Relief(self._makers, self.note)
+        self._making_room: asyncio.Task[int] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -70,6 +79,19 @@ class LocalNode:
                 yield node
             finally:
                 await node._close(keeping)
+
+    def register_room_maker(self, priority: Priority, make_room: MakeRoom) -> Callable[[], None]:
+        """Have `make_room` asked for memory back: when a worker has to wait for some (`SHRINK` and `EVICT`), and when
+        more is promised than there is (all). Returns what takes it off the list again.
+        """
+        return self._makers.register(priority, make_room)
+
+    async def note(self, what: timeline.What, **fields: Any) -> None:
+        """Put a fact on this node's timeline (`timeline.record`). A database that is away costs the entry, no more."""
+        try:
+            await in_database(timeline.record)(self.row.pk, what, **fields)
+        except DatabaseError:
+            log.exception("event_not_written", what=what, **fields)
 
     async def reserve(self, kind: str, holder: str, size: int) -> Lease:
         """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
@@ -135,6 +157,7 @@ class LocalNode:
         return worker
 
     async def _bind(self, worker: Worker, lease: Lease) -> None:
+        worker.watch.lease_id = lease.pk
         group = worker.watch.group or ProcessGroup.of(worker.pid)
         await in_database(self.ledger.bind)(lease, worker.pid, group.started if group else 0.0)
         await asyncio.to_thread(self.sampler.watch, worker.watch)
@@ -145,9 +168,19 @@ class LocalNode:
         """Stay with a worker to its end, and only then release its lease."""
         status, signal = await worker.reap()
         await asyncio.to_thread(self.sampler.unwatch, worker.watch)
+        await self._note_end(worker, lease)
         await self.release(lease)
         self.workers.discard(worker)
         worker.finish(status, signal)
+
+    async def _note_end(self, worker: Worker, lease: Lease) -> None:
+        """If it was the node that ended it, the verdict's own sentence and figures are kept."""
+        watch, verdict = worker.watch, worker.verdict
+        if verdict is None:
+            return
+        figures = {"code": verdict.code, "lease": watch.lease, "tolerance": watch.tolerance, "peak": watch.peak}
+        who = {"kind": watch.kind, "holder": watch.holder, "lease": lease.pk}
+        await self.note(timeline.What.KILLED, **who, bytes=watch.footprint, message=verdict.message, figures=figures)
 
     async def _give_back(self, reserving: asyncio.Task[Lease]) -> None:
         await asyncio.wait({reserving})
@@ -160,11 +193,21 @@ class LocalNode:
         if not launching.cancelled() and launching.exception() is None:
             await launching.result().stop("its launch was cancelled")
 
+    def _no_room(self, kind: str, refusal: NoRoom) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind))
+
+    def _ask_for_room(self, shortage: Shortage) -> None:
+        """One round at a time: who still waits after it is refused again, and asks again."""
+        if not self._closing.is_set() and (self._making_room is None or self._making_room.done()):
+            self._making_room = self._in_background(self._makers.make_room(shortage, Priority.EVICT))
+
     async def _keep_books(self, books: Books) -> None:
         """Until the node closes; a write that has begun is finished, since its thread cannot be cancelled."""
         while not self._closing.is_set():
             try:
-                await in_database(books.write)()
+                self._in_background(self._relief.look(await in_database(books.write)()))
+                await announce(live.GROUP, "memory.tick", tick=books.tick)
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
             with contextlib.suppress(TimeoutError):

@@ -5,6 +5,7 @@ It uses neither the event loop nor the database, so that neither can delay it.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from memory.watchdog import enforce
 
 log = structlog.get_logger(__name__)
 PERIOD_SECONDS = 0.25
+RECENT = 20  # ticks, 5 s: an application that starts or a build step; a ceiling that follows each of them flaps
 LATE_SECONDS = 1.0  # the node itself did not run: a suspended machine, a stopped process
 
 ReadFootprint = Callable[..., Footprint | None]
@@ -25,9 +27,14 @@ ReadFootprint = Callable[..., Footprint | None]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSample:
+    """Sizes in bytes."""
+
     kind: str
     holder: str
     footprint: int
+    peak: int
+    lease: int
+    lease_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,16 @@ class Sampler:
         self._stopped = threading.Event()
         self._ticked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
-        self.latest = Sample(read_machine())
+        self._recent = deque([Sample(read_machine())], maxlen=RECENT)
+
+    @property
+    def latest(self) -> Sample:
+        return self._recent[-1]
+
+    def recent(self) -> list[Sample]:
+        """The last 5 s, oldest first."""
+        with self._lock:
+            return list(self._recent)
 
     def start(self) -> None:
         self._thread.start()
@@ -76,15 +92,17 @@ class Sampler:
                     watch.pulse.forgive(late)
                 self._observe(watch, table)
                 enforce(watch, now)
-            workers = tuple(WorkerSample(one.kind, one.holder, one.footprint or 0) for one in self._watched)
+            workers = tuple(map(_sample_of, self._watched))
             held = sum(one.kept for one in self._watched)
-        self.latest = Sample(read_machine(), workers, held)
+        sample = Sample(read_machine(), workers, held)
+        with self._lock:
+            self._recent.append(sample)
 
     def _observe(self, watch: Watch, table: Sessions) -> None:
         if watch.group is None:
             return
         try:
-            found = self._read(watch.group.members(table), exact_above=watch.lease)
+            found = self._read(watch.group.members(table), exact_above=watch.lease + watch.tolerance)
         except ReadingFailed as error:
             watch.note_failure(str(error))
             return
@@ -97,3 +115,8 @@ class Sampler:
                 self.tick(time.monotonic())
             except Exception:
                 log.exception("sampler_tick_failed")
+
+
+def _sample_of(watch: Watch) -> WorkerSample:
+    held, peak = watch.footprint or 0, watch.peak or 0
+    return WorkerSample(watch.kind, watch.holder, held, peak, watch.lease, watch.lease_id)

@@ -48,6 +48,7 @@ class Watch:
     timeout: float | None
     stall: float | None
     group: ProcessGroup | None = None
+    lease_id: int | None = None
     launched: float = field(default_factory=time.monotonic)
     footprint: int | None = None
     kept: int = 0

@@ -97,7 +97,7 @@ class Worker(abc.ABC):
     def finish(self, status: int | None, signal: int | None) -> None:
         """Its lease is released: tell those who wait. For the node alone."""
         wall = time.monotonic() - self.watch.launched
-        self._exit.set_result(Exit(status, signal, self._verdict(), self.watch.peak, wall))
+        self._exit.set_result(Exit(status, signal, self.verdict, self.watch.peak, wall))
 
     async def _stop_by_steps(self) -> None:
         sending = asyncio.ensure_future(self.send("stop"))
@@ -113,12 +113,14 @@ class Worker(abc.ABC):
             return False
         return True
 
-    def _verdict(self) -> Verdict | None:
+    @property
+    def verdict(self) -> Verdict | None:
+        """Why the node ended it, if it did."""
         fault = self.watch.pulse.fault
         return self.watch.verdict or (Verdict("worker_protocol_error", fault) if fault else None)
 
     def _no_hello(self, what: str) -> str:
-        verdict = self._verdict()
+        verdict = self.verdict
         why = f": {verdict.message}" if verdict else "."
         return f"The {self.spec.kind} worker for {self.spec.holder} {what}{why} Its log ends: {tail(self.spec.log)}"
 

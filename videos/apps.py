@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class VideosConfig(AppConfig):
     name = "videos"
     verbose_name = _("Videos")
+
+    def ready(self) -> None:
+        from memory.fit import register  # noqa: PLC0415 - models are there only now
+        from videos.fit import VideoQuestion  # noqa: PLC0415
+
+        register(VideoQuestion())

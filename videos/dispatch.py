@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from fmlx_site.live import listening
 from inference.models import ModelFolder
-from memory import LocalNode, NeverFits, NoRoom
+from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage
 from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
@@ -37,12 +37,14 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until cancelled; then stop the workers and put their jobs back in line."""
         await self._recover()
+        unregister = self._node.register_room_maker(Priority.STOP, self._give_way)
         try:
             async with listening(live.NODES) as wakes:
                 while True:
                     await self._whole_turn()
                     await wakes.next(TICK_SECONDS)
         finally:
+            unregister()
             await self._stop_all()
 
     async def _whole_turn(self) -> None:
@@ -162,6 +164,17 @@ class Dispatcher:
         except FenceLost:
             return  # it ended, or another node took it over, at the same moment
         await live.job_changed(moved)
+
+    async def _give_way(self, shortage: Shortage) -> int:
+        """Others took memory that was promised here: the youngest jobs stop, and wait in line until there is room."""
+        coming = 0
+        youngest_first = sorted(self._running.values(), key=lambda one: one.lease.created_at, reverse=True)
+        for generation in youngest_first:
+            if coming >= shortage.bytes:
+                break
+            generation.stop("memory_needed")
+            coming += generation.lease.bytes
+        return coming
 
     async def _stop_all(self) -> None:
         for generation in self._running.values():

@@ -1,6 +1,6 @@
 """What the video part refuses, each with its place on the wire."""
 
-from fmlx_site.errors import Conflict, FmlxError, NotFound
+from fmlx_site.errors import Conflict, NotFound
 
 
 class VideoNotFound(NotFound):
@@ -24,10 +24,6 @@ class IdempotencyConflict(Conflict):
 
 class AlreadyFinished(Conflict):
     code = "video_already_finished"
-
-
-class TooLargeForMemory(FmlxError):
-    status, type, code = 413, "invalid_request_error", "too_large_for_memory"
 
 
 class FenceLost(Exception):

@@ -21,13 +21,18 @@ from videos.progress import PHASES, Meter
 
 log = structlog.get_logger(__name__)
 RUNTIME = "mlx-gen"
+# Reasons to stop that are not the job's own: it goes back in line, and the attempt is not counted.
+GIVES_WAY = {
+    "server_stopping": "The server was stopped while the job ran.",
+    "memory_needed": "Others took memory that was promised to the job; it goes on when there is room again.",
+}
 REPORT_SECONDS = 0.1  # at most ten reports a second reach the database and the listeners
 
 
 class Generation:
     def __init__(self, node: LocalNode, job: VideoJob, lease: Lease, folder: ModelFolder) -> None:
         self.job, self.fence = job, job.fence
-        self._node, self._lease, self._folder = node, lease, folder
+        self._node, self.lease, self._folder = node, lease, folder
         self._stopping = asyncio.Event()
         self._stop_reason = ""
         self._latest: dict[str, Any] = {}
@@ -50,7 +55,7 @@ class Generation:
             work = await sync_to_async(storage.work_folder)(self._node.row.name, self.job)
             attempt = await self._begin()
         except BaseException:
-            await self._node.release(self._lease)  # no worker was started, so nobody else will
+            await self._node.release(self.lease)  # no worker was started, so nobody else will
             raise
         try:
             outcome, exit_ = await self._attempt(work, attempt)
@@ -65,7 +70,7 @@ class Generation:
                 number=self.job.attempt_count,
                 fence=self.fence,
                 node=self._node.row,
-                lease_bytes=self._lease.bytes,
+                lease_bytes=self.lease.bytes,
                 log=storage.log_file(self.job).name,
             )
         except IntegrityError:
@@ -73,7 +78,7 @@ class Generation:
 
     async def _attempt(self, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
         try:
-            worker = await self._node.launch(self._worker_spec(work), self._lease)
+            worker = await self._node.launch(self._worker_spec(work), self.lease)
         except LaunchFailed as failure:
             return Outcome(failure.code or "", failure.message), None
         try:
@@ -116,7 +121,7 @@ class Generation:
             **{name: getattr(self.job, name) for name in asked + knobs},
             "model_dir": self._folder.path,
             "output_dir": str(work),
-            "lease_bytes": self._lease.bytes,
+            "lease_bytes": self.lease.bytes,
             "low_ram": True,
             "verify": True,
         }
@@ -158,10 +163,9 @@ class Generation:
         await worker.stop(self._stop_reason)
 
     async def _settle(self, work: Path, attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
-        if self._stop_reason == "server_stopping" and not outcome.completed:
-            outcome = Outcome("server_stopping", "The server was stopped while the job ran.")
-        job = await sync_to_async(settle.settle)(
-            self.job, attempt, work, outcome, exit_, gave_way=self._stop_reason == "server_stopping"
-        )
+        gave_way = self._stop_reason in GIVES_WAY
+        if gave_way and not outcome.completed:
+            outcome = Outcome(self._stop_reason, GIVES_WAY[self._stop_reason])
+        job = await sync_to_async(settle.settle)(self.job, attempt, work, outcome, exit_, gave_way=gave_way)
         log.info("Attempt ended.", job=self.job.pk, fence=self.fence, outcome=outcome.code, status=job.status)
         await live.job_changed(job)

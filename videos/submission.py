@@ -14,9 +14,8 @@ from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
-from memory import gib
+from memory import NeverFits, Refusals, gib
 from videos import jobs, live, storage
-from videos.errors import TooLargeForMemory
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
@@ -120,4 +119,6 @@ async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     hint = _("No size of this model would fit.")
     if fits:
         hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
-    raise TooLargeForMemory(f"{needs} {hint}", param="size")
+    refusal = NeverFits(wanted=wanted, ceiling=most, message=f"{needs} {hint}", param="size")
+    await sync_to_async(Refusals(host.node_id).tell)("generator", folder.name, refusal)
+    raise refusal

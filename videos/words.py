@@ -38,6 +38,7 @@ CODES: dict[str, Word] = {
     "changed_hands": _("The job was given to another worker"),
     "server_restarted": _("The server was restarted"),
     "server_stopping": _("The server was stopped"),
+    "memory_needed": _("The job gave way: others took the memory"),
     "node_lost": _("The node was lost"),
     "node_error": _("The node failed"),
     "memory_lease_exceeded": _("The worker used more memory than it was promised"),

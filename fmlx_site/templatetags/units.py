@@ -16,7 +16,8 @@ def size(value: float | None) -> str:
     if value is None:
         return "—"
     power = min(len(UNITS) - 1, max(0, int(value).bit_length() - 1) // 10)
-    amount = number_format(value / 1024**power, 1 if power else 0)
+    digits = 1 if power else 0
+    amount = number_format(round(value / 1024**power, digits), digits)  # which by itself would cut off, not round
     return f"{amount}\N{NO-BREAK SPACE}{UNITS[power]}"
 
 

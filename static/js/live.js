@@ -16,7 +16,7 @@ export class Live {
   #retry = null;
   #stale = null;
 
-  // handlers: {video(video), snapshot(videos), deleted(id), queue(positions)}
+  // handlers: {video(video), snapshot(videos), deleted(id), queue(positions)}, and one for any other type of message
   // show: called with "connecting", "open", "reconnecting" or "stale"
   constructor(path, handlers, show) {
     this.#path = path;
@@ -37,8 +37,8 @@ export class Live {
   #receive(message) {
     if (message.type === "snapshot") {
       this.#connected();
-      for (const video of message.videos) this.#take(video);
-      this.#handlers.snapshot?.(message.videos);
+      for (const video of message.videos ?? []) this.#take(video);
+      this.#handlers.snapshot?.(message.videos ?? message);
     } else if (message.type === "video") {
       this.#take(message.video);
     } else if (message.type === "deleted") {
@@ -46,6 +46,8 @@ export class Live {
       this.#handlers.deleted?.(message.video.id);
     } else if (message.type === "queue") {
       this.#handlers.queue?.(message.positions);
+    } else {
+      this.#handlers[message.type]?.(message);
     }
   }
 

@@ -4,11 +4,15 @@ from pathlib import Path
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from memory.node import LocalNode
 from memory.workers import WorkerSpec
 from tests.memory.support import simple_spec
+
+# For `--hypothesis-profile=thorough`: ten minutes instead of ten seconds.
+hypothesis_settings.register_profile("thorough", max_examples=500)
 
 
 @pytest.fixture

@@ -72,6 +72,9 @@ def test_this_machine_reads_sensibly() -> None:
         ("NVIDIA H100 80GB HBM3, 81559\n", Device("cuda", "NVIDIA H100 80GB HBM3", 81559 * MIB)),
         ("NVIDIA RTX 6000 Ada, 49140\nNVIDIA RTX 3060, 12288\n", Device("cuda", "NVIDIA RTX 6000 Ada", 49140 * MIB)),
         ("NVIDIA Thor, [N/A]\n", None),
+        ("NVIDIA L4, 0\n", None),
+        ("NVIDIA L4, ²³\n", None),
+        ("NVIDIA L4\n", None),
         ("No devices were found\n", None),
         ("", None),
     ],
@@ -91,7 +94,8 @@ def test_nvidia_says_how_much_its_first_gpu_has(text: str, device: Device | None
 )
 def test_metal_has_a_share_of_memory_until_somebody_sets_a_limit(total: int, limit: str, expected: int) -> None:
     assert parse_metal("Apple M4 Max\n", f"{total}\n", limit) == Device("metal", "Apple M4 Max", expected)
-    assert parse_metal("", "", "") is None
+    for nothing in ("", "0\n", "unknown oid\n"):
+        assert parse_metal("", nothing, limit) is None
 
 
 def test_a_driver_that_fails_is_no_accelerator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +103,8 @@ def test_a_driver_that_fails_is_no_accelerator(tmp_path: Path, monkeypatch: pyte
     broken.write_text("#!/bin/sh\necho 'Failed to initialize NVML'\nexit 9\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert read_device() is None
+    broken.write_bytes(b"#!/bin/sh\nprintf '\\377\\376 not text'\n")
     assert read_device() is None
     broken.write_text("#!/bin/sh\necho 'NVIDIA L4, 23034'\n")
     assert read_device() == Device("cuda", "NVIDIA L4", 23034 * MIB)

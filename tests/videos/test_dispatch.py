@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from inference.models import ModelFolder
-from memory import LocalNode
+from memory import LocalNode, Priority, Shortage
 from memory.inprocess import InProcessLauncher
 from memory.models import Lease, Node
 from tests.helpers import await_for
@@ -205,3 +205,19 @@ async def test_a_job_waits_with_the_reason_when_the_runtime_is_not_built(home, m
     async with dispatching(draws):
         assert "buildworker mlx-gen" in await await_for(said, what="the reason")
     assert job.status == "queued"
+
+
+async def test_the_youngest_job_gives_way_when_others_took_the_memory_and_it_costs_no_attempt(home, make_job, settings):
+    settings.FMLX = settings.FMLX.model_copy(update={"video_workers": 2})
+    elder, younger = [await sync_to_async(make_job)() for _ in range(2)]
+    async with dispatching(waits) as node:
+        await await_for(lambda: len(node.workers) == 2, what="both workers to run")
+        await node._makers.make_room(Shortage(1), Priority.STOP)
+
+        async def gave_way():
+            return "memory_needed" in await told(younger)
+
+        await await_for(gave_way, what="the younger job to give way")
+        assert await told(elder) == ["started"]
+    await younger.arefresh_from_db()
+    assert (younger.status, younger.attempt_count) == ("queued", 0)

@@ -73,6 +73,18 @@ def hang_up(channel: Channel, spec: Spec) -> Spec:
     return {}
 
 
+def grow_in_steps(channel: Channel, spec: Spec) -> Spec:
+    """Take `bytes` more every `seconds`, and say how much that is by now, until ended."""
+    blocks: list[mmap.mmap] = []
+    while not channel.stopping.wait(spec["seconds"]):
+        block = mmap.mmap(-1, spec["bytes"])
+        for offset in range(0, spec["bytes"], mmap.PAGESIZE):
+            block[offset] = 1
+        blocks.append(block)
+        channel.event("grown", bytes=spec["bytes"] * len(blocks))
+    return {}
+
+
 def leave_child(channel: Channel, spec: Spec) -> Spec:
     """End while a child of this worker goes on."""
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.sigwait([signal.SIGUSR1])"])
@@ -87,10 +99,20 @@ def count_lines(channel: Channel, spec: Spec) -> Spec:
     return {}
 
 
-WORK: dict[str, Callable[[Channel, Spec], Spec]] = {
-    work.__name__: work
-    for work in (report, fail, say, be_stubborn, stop_itself, wait, grow, hang_up, leave_child, count_lines)
-}
+TRADES = (
+    report,
+    fail,
+    say,
+    be_stubborn,
+    stop_itself,
+    wait,
+    grow,
+    grow_in_steps,
+    hang_up,
+    leave_child,
+    count_lines,
+)
+WORK: dict[str, Callable[[Channel, Spec], Spec]] = {work.__name__: work for work in TRADES}
 
 
 def work(channel: Channel, spec: Spec) -> Spec:

@@ -1,0 +1,32 @@
+"""Names of kinds and events as the page shows them, and what its script says. {0}, {1} are filled in by the script."""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from memory.models import Event
+
+Word = str | Promise
+
+KINDS: dict[str, Word] = {"generator": _("generator"), "engine": _("engine")}
+
+SENTENCES: dict[str, Word] = {
+    "time": _("When"),
+    "used": _("In use by everybody"),
+    "leased": _("Promised"),
+    "ceiling": _("Ceiling"),
+    "cap": _("Hard cap"),
+    "merged": _("{0} others ({1})"),
+    "pause": _("Pause"),
+    "resume": _("Go on"),
+    "failed": _("The figures could not be fetched; they are tried again."),
+}
+
+
+def of_kind(kind: str) -> Word:
+    return KINDS.get(kind, kind)
+
+
+def for_scripts() -> dict[str, Any]:
+    return {"kind": KINDS, "what": dict(Event.What.choices), "say": SENTENCES, "status": {}, "phase": {}}
