@@ -47,7 +47,7 @@ import sys
 from pathlib import Path
 from tools import setup
 from tools.console import Step, command, perform
-step = Step("Long", lambda: command(["sh", "-c", "sleep 600 & echo $! > {pid}; wait"]), lambda: False)
+step = Step("Long", lambda: command(["sh", "-c", "sleep 600 & echo $! > {pid}; echo begun; wait"]), lambda: False)
 setup.COMMANDS["run"] = lambda: perform([step]) or 0
 sys.argv = ["setup", "run"]
 sys.exit(setup.main())
@@ -60,7 +60,8 @@ def test_an_interrupted_step_leaves_no_process_and_says_how_to_go_on(tmp_path: P
     with subprocess.Popen(
         [sys.executable, "-c", LONG.replace("{pid}", str(written))], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
-        wait_for(lambda: written.exists() and written.read_text().strip(), what="the step starting its command")
+        assert process.stdout
+        assert any("begun" in line for line in process.stdout)  # the step reads its command's lines
         process.send_signal(signum)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
