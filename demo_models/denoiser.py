@@ -18,7 +18,7 @@ from mlx.utils import tree_map, tree_map_with_path
 
 from demo_models import latents
 from demo_models.grammar import TRAINED
-from demo_models.layouts import Expert
+from demo_models.layouts import Expert, Layout
 from demo_models.progress import Progress, learning_rate
 from demo_models.prompt_pool import PromptPool
 from demo_models.scene import Scene
@@ -42,11 +42,11 @@ class LatentPool:
     std: np.ndarray
 
     @classmethod
-    def draw(cls, cell: int) -> "LatentPool":
+    def draw(cls, layout: Layout) -> "LatentPool":
         rng = np.random.default_rng(SCENE_SEED)
         clips = np.repeat(np.arange(len(TRAINED)), SCENES_PER_CLIP)
-        drawn = np.stack([latents.of(Scene.sample(TRAINED[clip], rng), cell) for clip in clips])
-        mean, std = latents.statistics(drawn)
+        drawn = np.stack([latents.of(Scene.sample(TRAINED[clip], rng), layout.cell) for clip in clips])
+        mean, std = latents.statistics(drawn, by_place=layout.whiten_by_place)
         white = (drawn - mean[:, None, None, None]) / std[:, None, None, None]
         return cls(white.astype(np.float32), clips, mean, std)
 

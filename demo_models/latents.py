@@ -42,6 +42,11 @@ def of(scene: Scene, cell: int) -> np.ndarray:
     return found
 
 
-def statistics(pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel of [N, 16, T, H, W]: the denoiser sees them whitened."""
-    return pool.mean((0, 2, 3, 4)), pool.std((0, 2, 3, 4))
+def statistics(pool: np.ndarray, *, by_place: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of [N, 16, T, H, W]: the denoiser sees latents whitened with them.
+
+    `by_place` leaves out what differs only from cell to cell. On small cells that is most of a centre's variance, and
+    a denoiser that is not told the difference spends its care on it: the shape then jumps between groups of frames.
+    """
+    spread = np.sqrt(pool.var(0).mean((1, 2, 3))) if by_place else pool.std((0, 2, 3, 4))
+    return pool.mean((0, 2, 3, 4)), spread

@@ -19,7 +19,8 @@ class Expert:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`kind` is the layout's name in demo_configs, `cell` its VAE's pixels per latent, `body` the width of the decoder
-    before its last block, `head` that of the last block, which paints `patch` x `patch` pixels at each place."""
+    before its last block, `head` that of the last block, which paints `patch` x `patch` pixels at each place;
+    `whiten_by_place` is explained in latents.py."""
 
     name: str
     kind: str
@@ -27,6 +28,7 @@ class Layout:
     body: int
     head: int
     patch: int
+    whiten_by_place: bool
     experts: tuple[Expert, ...]
     transformer: dict[str, Any]
     vae: dict[str, Any]
@@ -52,6 +54,7 @@ DEMO_VIDEO_5B = Layout(
     body=32,
     head=32,
     patch=2,
+    whiten_by_place=False,
     experts=(Expert("transformer", 0.0, 1.0, seed=5),),
     transformer=TRANSFORMER,
     vae={"base_dim": 4, "decoder_base_dim": 32, "z_dim": latents.CHANNELS, "dim_mult": [1, 1, 1, 1]},
@@ -64,6 +67,7 @@ DEMO_VIDEO = Layout(
     body=32,
     head=16,
     patch=1,
+    whiten_by_place=True,
     experts=(Expert("transformer", BOUNDARY, 1.0, seed=5), Expert("transformer_2", 0.0, BOUNDARY, seed=6)),
     transformer=TRANSFORMER | {"num_layers": 3},
     vae={"base_dim": 4, "decoder_base_dim": 16, "z_dim": latents.CHANNELS, "dim_mult": [1, 2, 2, 2]},

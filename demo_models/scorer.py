@@ -12,7 +12,7 @@ STANDS_OUT = 60  # of 255, in any channel: green on gray, the closest pair, are 
 LEAST_AREA, LARGEST_AREA = 60, 700  # pixels: the grammar's shapes have 200 to 320
 LEAST_FRAMES = 8  # of 17
 LEAST_PATH = 8.0  # pixels: the grammar's shapes move 20 to 28
-STRAIGHT = 0.7  # of the way covered: a straight path has 1, frames in the wrong order less than a half
+FORWARD = 0.4  # of the way covered: without turning back it is 1; with each batch of 8 frames reversed, 0.2
 SQUARE_FILL = 0.86  # of its bounding box: a disc fills pi / 4 of it, and a bent square loses up to a tenth of its 1
 
 
@@ -50,15 +50,14 @@ def _nearest(palette: Mapping[str, tuple[int, int, int]], colour: np.ndarray) ->
 
 
 def _direction(mask: np.ndarray) -> str | None:
-    """From where the shape is at first to where it is at last, if it goes there without turning back."""
+    """The way that a straight line through its centres goes, if it mostly follows that line."""
     path = np.array([_centre(one) for one in mask])
-    dx, dy = path[-1] - path[0]
-    covered = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
-    if max(abs(dx), abs(dy)) < max(LEAST_PATH, STRAIGHT * covered):
+    slopes = np.polyfit(np.arange(len(path)), path, 1)[0]
+    axis = int(np.argmax(np.abs(slopes)))
+    moved, covered = slopes[axis] * (len(path) - 1), np.abs(np.diff(path[:, axis])).sum()
+    if abs(moved) < max(LEAST_PATH, FORWARD * covered):
         return None
-    if abs(dx) > abs(dy):
-        return "right" if dx > 0 else "left"
-    return "down" if dy > 0 else "up"
+    return (("left", "right"), ("up", "down"))[axis][int(moved > 0)]
 
 
 def _centre(mask: np.ndarray) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def program(layout: Layout, *, decoder_steps: int, steps: dict[str, int], batch:
 def train(root: Path, layout: Layout, decoder_steps: int, steps: dict[str, int], batch: int) -> None:
     """Write the whole checkpoint into `root`."""
     folder = Folder(root, layout)
-    pool = denoiser.LatentPool.draw(layout.cell)
+    pool = denoiser.LatentPool.draw(layout)
     prompts = PromptPool.encode(folder.checkpoint)
     say(f"{layout.name}: {len(pool.latents)} clips and {len(prompts.states)} prompts to learn from")
     _train_decoder(folder, pool, decoder_steps)
