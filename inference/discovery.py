@@ -29,6 +29,7 @@ class Found:
     context_window: int | None = None
     sizes: dict[str, int] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
+    rank: int = 0
     skipped_because: str = ""
 
 
@@ -96,6 +97,7 @@ def _look(name: str, path: Path) -> Found:
 
 
 def _video(name: str, path: Path) -> Found:
+    own = _own_settings(path)
     return Found(
         name=name,
         path=path,
@@ -104,8 +106,17 @@ def _video(name: str, path: Path) -> Found:
         size_bytes=sum(file.stat().st_size for file in path.rglob("*.safetensors")),
         resident_bytes=resident_bytes(path),
         sizes=sizes_of(path),
-        defaults=read_json(path / OWN_SETTINGS).get("defaults", {}) if (path / OWN_SETTINGS).is_file() else {},
+        defaults=own.get("defaults", {}),
+        rank=own.get("rank", 0),
     )
+
+
+def _own_settings(path: Path) -> dict[str, Any]:
+    """What the folder says of itself, if it does: request defaults, and its rank among the models to choose from."""
+    own = read_json(path / OWN_SETTINGS) if (path / OWN_SETTINGS).is_file() else {}
+    if not isinstance(own.get("defaults", {}), dict) or not isinstance(own.get("rank", 0), int):
+        raise Unusable(f"In {OWN_SETTINGS}, 'defaults' must be an object and 'rank' a whole number.")
+    return own
 
 
 def _chat(name: str, path: Path) -> Found:

@@ -59,6 +59,7 @@ class ModelFolder(models.Model):
     context_window = models.PositiveIntegerField(null=True, blank=True, help_text=_("Tokens, as its config.json says."))
     sizes = models.JSONField(default=dict, help_text="Of a video model's parts, as their configs say: heads, widths.")
     defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
+    rank = models.SmallIntegerField(default=0, help_text=_("Below 0 for demos: a real model is chosen before them."))
     skipped_because = models.TextField(blank=True)
     found_at = models.DateTimeField(default=timezone.now)
 

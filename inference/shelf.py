@@ -33,11 +33,12 @@ def store(node_id: int, found: Iterable[Found]) -> None:
             context_window=model.context_window,
             sizes=model.sizes,
             defaults=model.defaults,
+            rank=model.rank,
             skipped_because=model.skipped_because,
         )
         for model in found
     ]
-    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "sizes", "context_window", "defaults"]
+    fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "sizes", "context_window", "defaults", "rank"]
     with transaction.atomic():
         ModelFolder.objects.filter(node_id=node_id).exclude(path__in=[row.path for row in rows]).delete()
         ModelFolder.objects.bulk_create(

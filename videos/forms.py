@@ -145,5 +145,6 @@ class VideoForm(forms.Form):
 
 
 def video_models(folders: Iterable[ModelFolder]) -> list[str]:
-    """Names to choose from, each once though several nodes may have it."""
-    return sorted({folder.name for folder in folders if folder.type == ModelFolder.Type.VIDEO})
+    """Names to choose from, each once though several nodes may have it; real models before demos."""
+    ranks = {folder.name: folder.rank for folder in folders if folder.type == ModelFolder.Type.VIDEO}
+    return sorted(ranks, key=lambda name: (-ranks[name], name))

@@ -92,7 +92,7 @@ def _guidance(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float
 
 async def _video_model(name: str | None) -> ModelFolder:
     if name is None:
-        folder = await served_models().filter(type=ModelFolder.Type.VIDEO).afirst()
+        folder = await served_models().filter(type=ModelFolder.Type.VIDEO).order_by("-rank", "name").afirst()
         if folder is None:
             raise InvalidRequest(
                 _("No video model was found on this server; add one to its model folder."), param="model"

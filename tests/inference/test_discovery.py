@@ -68,7 +68,9 @@ def test_the_hub_cache_is_followed_to_its_snapshot(tmp_path):
 def test_own_defaults_are_read(tmp_path):
     root = diffusers(tmp_path / "wan")
     (root / "fmlx.json").write_text(json.dumps({"defaults": {"steps": 4}}))
-    assert only(tmp_path).defaults == {"steps": 4}
+    assert (only(tmp_path).defaults, only(tmp_path).rank) == ({"steps": 4}, 0)
+    (root / "fmlx.json").write_text(json.dumps({"rank": "first"}))
+    assert "a whole number" in only(tmp_path).skipped_because
 
 
 def test_the_same_name_twice_is_served_once_and_said(tmp_path):

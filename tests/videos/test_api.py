@@ -201,7 +201,9 @@ async def test_an_unknown_model_names_its_neighbours_and_a_chat_model_its_type(c
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "wrong_model_type")
 
 
-async def test_without_a_model_the_first_video_model_is_used(client, model):
+async def test_without_a_model_a_real_one_is_used_before_a_demo(client, model, node, tmp_path):
+    facts = {"type": "video", "pipeline": "wan2.2-t2v-a14b", "resident_bytes": 2**20}
+    await ModelFolder.objects.acreate(node=node, name="a-demo", path=f"{tmp_path}/demo", rank=-1, **facts)
     answer = await client.post("/v1/videos", json={"prompt": "x", **SHAPE})
     assert answer.json()["model"] == "demo-video"
 
