@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('inference', '0003_model_settings'),
+        ("inference", "0003_model_settings"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='modelfolder',
-            name='rank',
-            field=models.SmallIntegerField(default=0, help_text='Below 0 for demos: a real model is chosen before them.'),
+            model_name="modelfolder",
+            name="rank",
+            field=models.SmallIntegerField(
+                default=0, help_text="Below 0 for demos: a real model is chosen before them."
+            ),
         ),
     ]
