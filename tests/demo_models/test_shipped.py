@@ -92,12 +92,15 @@ def test_a_shipped_model_that_was_damaged_is_not_installed(
     assert not target.exists()
 
 
+CHAT = ("demo-chat", "demo-hybrid", "demo-swa")  # made there and then, with random weights
+
+
 @pytest.mark.runtime
 def test_makedemo_installs_them_all_and_says_so(home: Path, runtime_python: Path) -> None:
     said = manage("makedemo", home=home)
     assert all(f"{name} is installed in " in said for name in NAMES)
     assert all(changed(home / "models" / name) == [] for name in NAMES)
-    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, "demo-video"}
+    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, "demo-video", *CHAT}
     again = manage("makedemo", home=home).splitlines()
     assert again
     assert all("there already" in line for line in again)
