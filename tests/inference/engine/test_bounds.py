@@ -8,7 +8,7 @@ import pytest
 
 from tests.inference.engine.conftest import FAMILIES
 
-pytestmark = pytest.mark.runtime
+pytestmark = [pytest.mark.runtime, pytest.mark.timeout(400)]  # forty loads of a family take a minute or more
 PEAKS = Path(__file__).with_name("peaks.py")
 FAR = 1000
 
