@@ -1,5 +1,6 @@
 """Fixtures for every test. What needs a server asks for `postgres` or `redis_url` by name."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import connections
 
 from fmlx_site.asgi import application
 from tests.early import make_home
@@ -21,6 +24,13 @@ def django_db_modify_db_settings() -> None:
     """SQLite in a file, as in production: threads have connections of their own, and WAL and locks are real."""
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(settings.FMLX.home / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The thread that async tests reach the database through keeps its connection, and PostgreSQL then its database."""
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ def main() -> int:
         say(f"Say what to do: {', '.join(COMMANDS)}.")
         return 2
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _terminate)  # also where a shell started this in the background and had it ignored
     try:
         return COMMANDS[asked]()
     except Failed as failure:

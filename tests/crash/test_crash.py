@@ -33,6 +33,7 @@ def weather(storm: Storm, env: Mapping[str, str], *, orders: int, kills: Mapping
     sys.stdout.write(f"\nFMLX_TEST_SEED={storm.seed}\n")
     rng, began = random.Random(storm.seed), time.monotonic()
     with Customer(storm.port) as customer, storm.blowing():
+        wait_for(lambda: customer.ask("GET", "/v1/models/demo-video").is_success, 60, "a node having found the model")
         ids = [customer.make(number, rng) for number in range(orders)]
         gone = ids[::10]
         for video_id in gone:
