@@ -100,7 +100,7 @@ def test_makedemo_installs_them_all_and_says_so(home: Path, runtime_python: Path
     said = manage("makedemo", home=home)
     assert all(f"{name} is installed in " in said for name in NAMES)
     assert all(changed(home / "models" / name) == [] for name in NAMES)
-    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, "demo-video", *CHAT}
+    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, *CHAT}
     again = manage("makedemo", home=home).splitlines()
     assert again
     assert all("there already" in line for line in again)
