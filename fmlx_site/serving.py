@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 import uvicorn
 
 from fmlx_site.asgi import lean
 from fmlx_site.node import running_node
+from memory import LocalNode
 
 GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
 
@@ -47,8 +48,8 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
     stop = stop_signal()
     server = Server(host, port)
     async with contextlib.AsyncExitStack() as node:
-        if with_node:
-            await node.enter_async_context(running_node())
+        if with_node and not await _before(stop, node.enter_async_context(running_node())):
+            return
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -61,9 +62,21 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
 async def run_node() -> None:
     """A node alone, until SIGINT or SIGTERM."""
     stop = stop_signal()
-    async with running_node() as node:
-        print(f"fmlx node {node.row.name} is ready", flush=True)  # noqa: T201
-        await stop.wait()
+    async with contextlib.AsyncExitStack() as stack:
+        if node := await _before(stop, stack.enter_async_context(running_node())):
+            print(f"fmlx node {node.row.name} is ready", flush=True)  # noqa: T201
+            await stop.wait()
+
+
+async def _before(stop: asyncio.Event, starting: Awaitable[LocalNode]) -> LocalNode | None:
+    """The node when it has begun; None when it was to stop first."""
+    begun, stopping = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({begun, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not begun.done():
+        begun.cancel()
+        await asyncio.wait({begun})
+    return None if begun.cancelled() else begun.result()
 
 
 def stop_signal() -> asyncio.Event:

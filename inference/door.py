@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -17,8 +18,8 @@ from memory.protocol import MAX_LINE_BYTES
 log = structlog.get_logger(__name__)
 
 
-async def keep_open(pool: Pool) -> None:
-    """Listen until cancelled. Only this user may connect."""
+async def keep_open(pool: Pool, begun: Callable[[], None]) -> None:
+    """Listen until cancelled; `begun` is called when it does. Only this user may connect."""
     path = door_path(pool.node.row.name)
     visits: set[asyncio.Task[Any]] = set()
 
@@ -32,6 +33,7 @@ async def keep_open(pool: Pool) -> None:
     await asyncio.to_thread(_clear, path)
     server = await asyncio.start_unix_server(visit, path, limit=MAX_LINE_BYTES)
     await asyncio.to_thread(path.chmod, 0o600)
+    begun()
     try:
         await asyncio.Event().wait()
     finally:

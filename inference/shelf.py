@@ -1,7 +1,7 @@
 """Keeping the database's list of models true to this node's folders."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -67,14 +67,15 @@ async def rescan_everywhere() -> None:
     await announce(GROUP, "models.rescan")
 
 
-async def keep_current(node_id: int) -> None:
-    """Scan at start, when asked, and when the folders change; until cancelled."""
+async def keep_current(node_id: int, begun: Callable[[], None]) -> None:
+    """Scan at start, when asked, and when the folders change; until cancelled. `begun` is called after each scan."""
     last = None
     async with listening(GROUP) as requests:
         while True:
             now = await asyncio.to_thread(signature, settings.FMLX.models)
             if now != last and await _rescan(node_id):
                 last = now
+                begun()
             if await requests.next(LOOK_SECONDS):
                 last = None
 

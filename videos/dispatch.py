@@ -1,6 +1,7 @@
 """Giving queued jobs to this node's workers, as memory allows."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -34,9 +35,13 @@ class Dispatcher:
         self._running: dict[asyncio.Task[None], Generation] = {}
         self._reserved: Lease | None = None  # for a job that is being claimed
 
-    async def run(self) -> None:
-        """Work until cancelled; then stop the workers and put their jobs back in line."""
+    async def run(self, begun: Callable[[], None] = lambda: None) -> None:
+        """Work until cancelled; then stop the workers and put their jobs back in line.
+
+        `begun` is called when what a dead node left is back in line.
+        """
         await self._recover()
+        begun()
         unregister = self._node.register_room_maker(Priority.STOP, self._give_way)
         try:
             async with listening(live.NODES) as wakes:

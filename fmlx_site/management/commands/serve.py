@@ -2,8 +2,9 @@ import asyncio
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from fmlx_site.errors import FmlxError
 from fmlx_site.serving import serve
 
 
@@ -16,4 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--site-only", action="store_true", help="No node: 'runworkers' runs it elsewhere.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asyncio.run(serve(options["host"], options["port"], with_node=not options["site_only"]))
+        try:
+            asyncio.run(serve(options["host"], options["port"], with_node=not options["site_only"]))
+        except FmlxError as error:
+            raise CommandError(error.message) from error
