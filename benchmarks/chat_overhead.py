@@ -8,15 +8,14 @@ clients at once. The clients share the machine with the server.
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engine_raw import OUTPUT, STREAMS, Engine, Raw, make, prompts
-from tests.early import ROOT, make_home
+from benchmarks.engine_raw import HOME, OUTPUT, STREAMS, Engine, Raw, make, prompts
+from tests.early import make_home
 from tests.helpers import wait_for
 from tests.servers import Server, manage, running
 
@@ -85,15 +84,15 @@ def compare(server: Server, engine: Engine, raw: Raw, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runtimes", type=Path, default=Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make"))
+    parser.add_argument("--home", type=Path, default=HOME, help="whose worker environment is used")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", action="store_true", help="45 million parameters, where a step takes over 5 ms")
     chosen = parser.parse_args()
-    python = chosen.runtimes.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
+    python = chosen.home.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()
-        (home / "runtimes").symlink_to(chosen.runtimes.absolute() / "runtimes")
+        (home / "runtimes").symlink_to(chosen.home.absolute() / "runtimes")
         make_home(home)
         model = home / "models" / "chat"
         model.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """What the engine costs on top of MLX: tokens/s through its socket, and of mlx-lm's BatchGenerator itself.
 
-    python benchmarks/engine_raw.py [--large] [--rounds 5] [--runtimes FOLDER]
+    python -m benchmarks.engine_raw [--large] [--rounds 5] [--home FMLX_HOME]
 
 Both sides run in one environment and get the same prompts (75 random tokens, 64 generated, greedy) on the same model,
 in turns; the best round of each counts. Then: the worst gap in a running stream when a 2000-token prompt joins, and
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = Path(os.environ.get("FMLX_HOME") or "~/.fmlx").expanduser().absolute()
 PROMPT, OUTPUT, STREAMS = 75, 64, (1, 8, 32)
 LARGE = {"hidden_size": 768, "num_hidden_layers": 6, "intermediate_size": 2048, "num_attention_heads": 12}
 Json = dict[str, Any]
@@ -180,7 +181,7 @@ def compare(python: Path, model: Path, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runtimes", type=Path, default=Path(os.environ.get("FMLX_TEST_RUNTIMES") or ROOT / ".make"))
+    parser.add_argument("--home", type=Path, default=HOME, help="whose worker environment is used")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="45 million parameters, where a step takes over 5 ms")
     parser.add_argument("--raw")
@@ -188,7 +189,7 @@ def main() -> None:
     if chosen.raw:
         raw_side(chosen.raw)
         return
-    python = chosen.runtimes.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
+    python = chosen.home.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
     with tempfile.TemporaryDirectory() as folder:
         make(python, Path(folder), large=chosen.large)
         compare(python, Path(folder), chosen.rounds)

@@ -22,10 +22,10 @@ import django
 import httpx
 import httpx_sse
 
-from fmlx_site.environment import Environment
+from tools.places import home as server_home
 
-RUNTIMES = Path(os.environ.setdefault("FMLX_TEST_RUNTIMES", str(Environment().runtimes)))
-import tests.early  # noqa: E402 - a home of its own, before Django reads its settings
+os.environ["FMLX_TEST_HOME"] = str(server_home())
+import tests.early
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fmlx_site.settings")
 django.setup()
@@ -224,7 +224,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     options = parser.parse_args()
     history(options.rows)
-    if (RUNTIMES / "mlx-gen").is_dir() and options.pairs:
+    if (tests.early.KEPT_HOME / "runtimes" / "mlx-gen").is_dir() and options.pairs:
         overhead(options.pairs)
     return 0
 

@@ -5,13 +5,14 @@ import contextlib
 import signal
 import socket
 from collections.abc import Awaitable, Iterator
+from typing import TypeVar
 
 import uvicorn
 
 from fmlx_site.asgi import lean
 from fmlx_site.node import running_node
-from memory import LocalNode
 
+T = TypeVar("T")
 GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
 
 
@@ -68,8 +69,8 @@ async def run_node() -> None:
             await stop.wait()
 
 
-async def _before(stop: asyncio.Event, starting: Awaitable[LocalNode]) -> LocalNode | None:
-    """The node when it has begun; None when it was to stop first."""
+async def _before(stop: asyncio.Event, starting: Awaitable[T]) -> T | None:
+    """What has started; None when it was to stop first."""
     begun, stopping = asyncio.ensure_future(starting), asyncio.ensure_future(stop.wait())
     await asyncio.wait({begun, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,7 +1,8 @@
 """Loaded with `-p tests.early`, before Django reads its settings: every run has an FMLX_HOME of its own.
 
 `FMLX_TEST_DATABASE_URL` and `FMLX_TEST_REDIS_URL` choose what the tests run on; nothing else of the developer's
-own configuration is seen. Worker environments are taken from where `make test` keeps them.
+own configuration is seen. Worker environments are taken from the home where `make test` keeps them, or from
+`FMLX_TEST_HOME`.
 """
 
 import atexit
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNTIMES = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home") / "runtimes"
+KEPT_HOME = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home").absolute()
 OURS = ("FMLX_TEST_", "FMLX_REQUIRE_")
 FOREIGN = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 
@@ -24,8 +25,9 @@ def without_configuration() -> dict[str, str]:
 def make_home(folder: Path) -> Path:
     """A new FMLX_HOME in `folder`, with the worker environments that are there already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if RUNTIMES.is_dir() and not (folder / "runtimes").exists():
-        (folder / "runtimes").symlink_to(RUNTIMES)
+    kept = KEPT_HOME / "runtimes"
+    if kept.is_dir() and not (folder / "runtimes").exists():
+        (folder / "runtimes").symlink_to(kept)
     return folder
 
 

@@ -45,6 +45,15 @@ def test_a_node_that_cannot_begin_ends_and_says_why(house: Path) -> None:
 Run = Callable[[Callable[[], None]], Awaitable[None]]
 
 
+async def looks(begun: Callable[[], None]) -> None:
+    await asyncio.Event().wait()
+
+
+async def works(begun: Callable[[], None]) -> None:
+    begun()
+    await asyncio.Event().wait()
+
+
 def part(name: str, run: Run) -> tuple[node.Part, asyncio.Task[None]]:
     made = node.Part(name, run)
     return made, asyncio.create_task(made.keep_up())
@@ -52,8 +61,8 @@ def part(name: str, run: Run) -> tuple[node.Part, asyncio.Task[None]]:
 
 async def test_a_folder_that_takes_long_to_look_through_does_not_keep_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "BEGIN_SECONDS", 0.05)
-    slow, looking = part("models", lambda begun: asyncio.Event().wait())
-    quick, working = part("queue", lambda begun: asyncio.sleep(60, begun()))
+    slow, looking = part("models", looks)
+    quick, working = part("queue", works)
     with capture_logs() as logs:
         await node._all_begun([slow, quick])
     assert [(line["log_level"], line["late"]) for line in logs] == [("warning", ["models"])]

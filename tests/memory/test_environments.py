@@ -1,19 +1,18 @@
 """Where worker environments are, how they are built, and what is said when one does not work."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from memory import environments
+from tests.early import KEPT_HOME
 
 DRIVER_580 = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@build)\n"
     "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
 )
 DRIVER_535 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n"
-RUNTIMES = Path(os.environ.get("FMLX_TEST_HOME") or environments.ROOT / ".make" / "test-home")
 
 
 @pytest.mark.parametrize(("text", "major"), [(DRIVER_580, 580), (DRIVER_535, 535), ("something else", None)])
@@ -103,12 +102,12 @@ def test_an_interrupted_build_is_made_good_and_a_finished_one_is_left_alone(tmp_
 
 @pytest.mark.runtime
 def test_another_lock_file_makes_the_environment_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environments.build(RUNTIMES, "mlx-gen")
-    assert environments.is_built(RUNTIMES, "mlx-gen")
+    environments.build(KEPT_HOME, "mlx-gen")
+    assert environments.is_built(KEPT_HOME, "mlx-gen")
     changed = tmp_path / "mlx-gen-linux-cpu.txt"
     changed.write_text(environments.lock_file("mlx-gen").read_text() + "# changed\n")
     monkeypatch.setattr(environments, "lock_file", lambda name: changed)
-    assert not environments.is_built(RUNTIMES, "mlx-gen")
+    assert not environments.is_built(KEPT_HOME, "mlx-gen")
 
 
 def test_a_package_whose_hash_differs_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_what_a_stage_started_is_gone_when_it_ends(tmp_path: Path, monkeypatch: 
 def test_the_developers_own_server_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "FMLX_API_KEY", "FMLX_HOME"):
         monkeypatch.setenv(name, "mine")
-    monkeypatch.setenv("FMLX_TEST_RUNTIMES", "/kept")
+    monkeypatch.setenv("FMLX_TEST_HOME", "/kept")
     seen = suite._environment()
     assert "mine" not in seen.values()
-    assert seen["FMLX_TEST_RUNTIMES"] == "/kept"
+    assert seen["FMLX_TEST_HOME"] == "/kept"

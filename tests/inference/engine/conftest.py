@@ -1,7 +1,6 @@
 """The real engine, in the real runtime, at the other end of a real socket."""
 
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from memory import environments
 from memory.allowlist import worker_environment
+from tests.early import KEPT_HOME
 
 DEADLINE = 90.0
 ENDS = ("refused", "finished", "failed", "aborted")
@@ -140,8 +140,7 @@ class Engine:
 
 @pytest.fixture(scope="session")
 def runtime_python() -> Path:
-    home = Path(os.environ.get("FMLX_TEST_RUNTIMES") or environments.ROOT / ".make")
-    return environments.build(home, "mlx-lm")
+    return environments.build(KEPT_HOME, "mlx-lm")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from memory import environments
+from tests.early import KEPT_HOME
 
 ROOT = environments.ROOT
 DEADLINE = 60.0
@@ -87,9 +88,8 @@ def worker_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def runtime_home() -> Path:
-    home = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home")
-    environments.build(home, "mlx-gen")
-    return home
+    environments.build(KEPT_HOME, "mlx-gen")
+    return KEPT_HOME
 
 
 @pytest.fixture(scope="session")
