@@ -1,18 +1,17 @@
 """Start a worker as a process of its own on this machine."""
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping
-from typing import BinaryIO
 
 from memory.allowlist import worker_environment
 from memory.connection import Connection
 from memory.errors import LaunchFailed
 from memory.processes import ProcessGroup
 from memory.watch import Watch
+from memory.worker_log import WorkerLog
 from memory.workers import STOP_SECONDS, Worker, WorkerSpec, watch_for
 
 LINGER_SECONDS = 5.0  # from closing its socket to the end of its process
@@ -27,12 +26,12 @@ class Subprocess(Worker):
         spec: WorkerSpec,
         connection: Connection,
         watch: Watch,
-        group: ProcessGroup,
         process: asyncio.subprocess.Process,
+        log: WorkerLog,
     ) -> None:
-        super().__init__(spec, connection, watch, group.pid)
-        self.group = watch.group = group
-        self._process = process
+        super().__init__(spec, connection, watch, process.pid)
+        self.group = watch.group = ProcessGroup.of(process.pid) or ProcessGroup(process.pid, 0.0)
+        self._process, self._log = process, log
 
     async def reap(self) -> tuple[int | None, int | None]:
         exited = asyncio.ensure_future(self._process.wait())
@@ -43,6 +42,7 @@ class Subprocess(Worker):
             await self.end()
         code = await exited
         await self._clear()
+        await asyncio.to_thread(self._log.finish)
         await self.connection.close()
         await closed
         self.gone.set()
@@ -64,7 +64,7 @@ async def spawn(spec: WorkerSpec, *, lease: int, tolerance: int, mark: Mapping[s
     """Start the process and connect to it; `lease` and `tolerance` are bytes. Raises LaunchFailed."""
     near, far = socket.socketpair()
     try:
-        process = await _start(spec, far, mark)
+        process, log = await _start(spec, far, mark)
     except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
         near.close()
         raise LaunchFailed(f"The {spec.kind} worker for {spec.holder} could not be started: {error}.") from error
@@ -75,27 +75,31 @@ async def spawn(spec: WorkerSpec, *, lease: int, tolerance: int, mark: Mapping[s
         far.close()
     connection = Connection(near, f"{spec.kind}-{process.pid}")
     watch = watch_for(spec, connection.pulse, lease=lease, tolerance=tolerance)
-    group = ProcessGroup.of(process.pid) or ProcessGroup(process.pid, 0.0)
-    return Subprocess(spec, connection, watch, group, process)
+    return Subprocess(spec, connection, watch, process, log)
 
 
-async def _start(spec: WorkerSpec, far: socket.socket, mark: Mapping[str, str]) -> asyncio.subprocess.Process:
-    with await asyncio.to_thread(_open_log, spec) as log:
-        return await asyncio.create_subprocess_exec(
+async def _start(
+    spec: WorkerSpec, far: socket.socket, mark: Mapping[str, str]
+) -> tuple[asyncio.subprocess.Process, WorkerLog]:
+    log = await asyncio.to_thread(_open_log, spec)
+    try:
+        process = await asyncio.create_subprocess_exec(
             *spec.argv,
             "--fd",
             str(far.fileno()),
             pass_fds=(far.fileno(),),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=log.entry,
+            stderr=log.entry,
             cwd=spec.cwd,
             env=await asyncio.to_thread(worker_environment, spec.cwd, spec.env, mark),
             start_new_session=True,
         )
+    finally:
+        log.close_entry()
+    return process, log
 
 
-def _open_log(spec: WorkerSpec) -> BinaryIO:
-    for folder in (spec.cwd, spec.log.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.fdopen(os.open(spec.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, mode=0o600), "ab")
+def _open_log(spec: WorkerSpec) -> WorkerLog:
+    spec.cwd.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return WorkerLog.open(spec.log)

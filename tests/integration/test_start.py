@@ -73,12 +73,13 @@ async def test_a_folder_that_takes_long_to_look_through_does_not_keep_the_rest(m
 async def test_a_stop_does_not_wait_for_the_start() -> None:
     stop, left = asyncio.Event(), asyncio.Event()
 
-    async def begins_for_ever() -> None:
+    async def begins_for_ever() -> str:
         stop.set()
         try:
             await asyncio.Event().wait()
         finally:
             left.set()
+        return "begun"
 
     assert await serving._before(stop, begins_for_ever()) is None
     assert left.is_set()

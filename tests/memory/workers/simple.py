@@ -27,6 +27,14 @@ def fail(channel: Channel, spec: Spec) -> Spec:
     raise WorkerFailed("out_of_luck", "It did not work.", "Nobody knows why.")
 
 
+def flood(channel: Channel, spec: Spec) -> Spec:
+    """Print numbered lines of 100 bytes."""
+    for number in range(spec["lines"]):
+        sys.stdout.write(f"line {number:<94}\n")
+    sys.stdout.flush()
+    return {}
+
+
 def say(channel: Channel, spec: Spec) -> Spec:
     """Put raw bytes on the wire."""
     channel._sock.sendall(bytes.fromhex(spec["hex"]))
@@ -100,6 +108,7 @@ def count_lines(channel: Channel, spec: Spec) -> Spec:
 
 
 TRADES = (
+    flood,
     report,
     fail,
     say,
