@@ -20,6 +20,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils import translation
 
 from fmlx_site.errors import BodyTooLarge
 from inference.api.errors import error_response, plain_status_response
@@ -83,6 +84,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
             await self.send_response(error_response(error), send)
             return
         set_script_prefix(get_script_prefix(scope))
+        translation.activate(settings.LANGUAGE_CODE)  # the API is in English, whatever a page before it was in
         with body:
             request, refusal = self.create_request(scope, body)
             if request is not None:

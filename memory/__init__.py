@@ -10,13 +10,20 @@ if TYPE_CHECKING:
     from memory.errors import LaunchFailed as LaunchFailed
     from memory.errors import NeverFits as NeverFits
     from memory.errors import NoRoom as NoRoom
-    from memory.errors import gib as gib
     from memory.ledger import Ledger as Ledger
     from memory.ledger import Room as Room
     from memory.node import LocalNode as LocalNode
     from memory.room import Priority as Priority
     from memory.room import Shortage as Shortage
     from memory.runtimes import keep_runtimes_known as keep_runtimes_known
+    from memory.sentences import SENTENCES as SENTENCES
+    from memory.sentences import TEXT as TEXT
+    from memory.sentences import gib as gib
+    from memory.sentences import join as join
+    from memory.sentences import parts_of as parts_of
+    from memory.sentences import say as say
+    from memory.sentences import spell as spell
+    from memory.sentences import spelled as spelled
     from memory.timeline import Refusals as Refusals
     from memory.watch import Verdict as Verdict
     from memory.workers import Exit as Exit
@@ -27,7 +34,7 @@ PUBLIC = {
     "LaunchFailed": "memory.errors",
     "NeverFits": "memory.errors",
     "NoRoom": "memory.errors",
-    "gib": "memory.errors",
+    "gib": "memory.sentences",
     "Ledger": "memory.ledger",
     "Room": "memory.ledger",
     "LocalNode": "memory.node",
@@ -35,6 +42,13 @@ PUBLIC = {
     "Priority": "memory.room",
     "Shortage": "memory.room",
     "keep_runtimes_known": "memory.runtimes",
+    "SENTENCES": "memory.sentences",
+    "TEXT": "memory.sentences",
+    "join": "memory.sentences",
+    "parts_of": "memory.sentences",
+    "say": "memory.sentences",
+    "spell": "memory.sentences",
+    "spelled": "memory.sentences",
     "Verdict": "memory.watch",
     "Exit": "memory.workers",
     "Worker": "memory.workers",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from memory.errors import gib
+from memory.sentences import gib
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from django.utils import timezone
 from memory import timeline
 from memory.ceiling import Ceiling, compute_ceiling
 from memory.device import Device
-from memory.errors import gib
 from memory.ledger import Ledger
 from memory.live import tick_of
 from memory.models import Lease, Node
 from memory.models import Sample as SampleRow
 from memory.relief import Standing
 from memory.sampler import Sample, Sampler
+from memory.sentences import gib
 from memory.summaries import Summarist
 
 log = structlog.get_logger(__name__)

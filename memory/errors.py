@@ -1,6 +1,7 @@
 """What the ledger and the launcher refuse, with the figures."""
 
 from fmlx_site.errors import FmlxError
+from memory.sentences import say
 
 
 class NoRoom(FmlxError):
@@ -10,9 +11,7 @@ class NoRoom(FmlxError):
 
     def __init__(self, *, wanted: int, leased: int, ceiling: int) -> None:
         free = max(0, ceiling - leased)
-        super().__init__(
-            f"{gib(wanted)} is needed, and {gib(free)} of the {gib(ceiling)} ceiling is not promised to others."
-        )
+        super().__init__(say("no_room", wanted=wanted, free=free, ceiling=ceiling))
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
 
     @property
@@ -28,8 +27,7 @@ class NeverFits(FmlxError):
 
     def __init__(self, *, wanted: int, ceiling: int, message: str = "", param: str | None = None) -> None:
         """`message` in place of the plain sentence, with the same figures."""
-        plain = f"{gib(wanted)} is needed, and this machine can promise {gib(ceiling)} at most."
-        super().__init__(message or plain, param=param)
+        super().__init__(message or say("never_fits", wanted=wanted, ceiling=ceiling), param=param)
         self.wanted, self.ceiling = wanted, ceiling
 
 
@@ -52,7 +50,3 @@ class LaunchFailed(FmlxError):
     """A worker did not start or did not say hello in time."""
 
     code = "worker_launch_failed"
-
-
-def gib(size: int) -> str:
-    return f"{size / 1024**3:.2f} GiB"

@@ -8,9 +8,10 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from memory.errors import NeverFits, NoRoom, gib
+from memory.errors import NeverFits, NoRoom
 from memory.ledger import Ledger
 from memory.models import Node
+from memory.sentences import gib
 
 
 class Question(Protocol):

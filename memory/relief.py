@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
-from memory.errors import gib
 from memory.room import Priority, RoomMakers, Shortage
+from memory.sentences import gib
 from memory.timeline import What
 
 log = structlog.get_logger(__name__)

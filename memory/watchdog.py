@@ -4,7 +4,7 @@ import signal
 
 import structlog
 
-from memory.errors import gib
+from memory.sentences import say
 from memory.watch import Verdict, Watch
 
 log = structlog.get_logger(__name__)
@@ -44,41 +44,36 @@ def _over_lease(watch: Watch, now: float) -> Verdict | None:
     held, limit = watch.footprint or 0, watch.lease + watch.tolerance
     if held <= limit:
         return None
-    text = f"holds {gib(held)}, and its lease is {gib(watch.lease)} with {gib(watch.tolerance)} of tolerance"
-    return Verdict("memory_lease_exceeded", f"The worker {text}: it was killed.")
+    return Verdict("memory_lease_exceeded", say("over_lease", held=held, lease=watch.lease, tolerance=watch.tolerance))
 
 
 def _unreadable(watch: Watch, now: float) -> Verdict | None:
     if watch.failed_readings < FAILED_READINGS:
         return None
-    times = f"{watch.failed_readings} times in a row"
-    text = f"could not be read {times} ({watch.failed_because}), so it cannot be kept inside its lease"
-    return Verdict("monitor_failed", f"The memory of the worker {text}: it was ended.")
+    return Verdict("monitor_failed", say("unreadable", times=watch.failed_readings, why=watch.failed_because))
 
 
 def _broke_protocol(watch: Watch, now: float) -> Verdict | None:
     if not watch.pulse.fault:
         return None
-    return Verdict("worker_protocol_error", f"The worker said what the node does not understand. {watch.pulse.fault}")
+    return Verdict("worker_protocol_error", say("protocol", why=watch.pulse.fault))
 
 
 def _over_time(watch: Watch, now: float) -> Verdict | None:
     if watch.timeout is None or now - watch.launched <= watch.timeout:
         return None
-    return Verdict("job_timeout", f"The worker ran longer than the {watch.timeout:g} s it was given: it was ended.")
+    return Verdict("job_timeout", say("over_time", seconds=f"{watch.timeout:g}"))
 
 
 def _silent(watch: Watch, now: float) -> Verdict | None:
     silence = now - watch.pulse.heartbeat
     if not watch.pulse.open or silence <= HEARTBEAT_TIMEOUT_SECONDS:
         return None
-    text = f"gave no sign of life for {silence:.1f} s, and is heard every second when it is well"
-    return Verdict("worker_stalled", f"The worker {text}: it was ended.")
+    return Verdict("worker_stalled", say("silent", seconds=f"{silence:.1f}"))
 
 
 def _stalled(watch: Watch, now: float) -> Verdict | None:
     rest = now - watch.pulse.progress
     if watch.stall is None or not watch.pulse.open or rest <= watch.stall:
         return None
-    text = f"reported no progress for {rest:.1f} s, and {watch.stall:g} s is the limit"
-    return Verdict("worker_stalled", f"The worker {text}: it was ended.")
+    return Verdict("worker_stalled", say("stalled", seconds=f"{rest:.1f}", limit=f"{watch.stall:g}"))

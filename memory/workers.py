@@ -13,6 +13,7 @@ import structlog
 from memory.connection import Connection
 from memory.errors import LaunchFailed
 from memory.protocol import Message
+from memory.sentences import say
 from memory.watch import Pulse, Verdict, Watch
 
 log = structlog.get_logger(__name__)
@@ -117,7 +118,7 @@ class Worker(abc.ABC):
     def verdict(self) -> Verdict | None:
         """Why the node ended it, if it did."""
         fault = self.watch.pulse.fault
-        return self.watch.verdict or (Verdict("worker_protocol_error", fault) if fault else None)
+        return self.watch.verdict or (Verdict("worker_protocol_error", say("protocol", why=fault)) if fault else None)
 
     def _no_hello(self, what: str) -> str:
         verdict = self.verdict

@@ -7,7 +7,10 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.utils import translation
 
+from fmlx_site.languages import language_of
+from memory import spelled
 from videos import jobs, live
 from videos.models import VideoJob
 from videos.schemas import Video
@@ -68,15 +71,22 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):
         rows, places = await database_sync_to_async(lambda: (self.read(), jobs.queue_positions()))()
         self._queued = set(places)
         self._sent = {job.pk: job.event_number for job in rows}
-        videos = [Video.of(job, places.get(job.pk)).model_dump(mode="json") for job in rows]
+        videos = [self._shown(Video.of(job, places.get(job.pk)).model_dump(), job.waiting_said) for job in rows]
         await self.send_json({"type": "snapshot", "videos": videos})
 
     async def video_changed(self, event: dict[str, Any]) -> None:
-        video = event["video"]
+        video = self._shown(event["video"], event["waiting"])
         self._watch_queue(video["id"], waits=video["status"] == VideoJob.Status.QUEUED)
         if self.wants(video["id"]) and video["event_number"] > self._sent.get(video["id"], -1):
             self._sent[video["id"]] = video["event_number"]
             self._hold(video["id"], {"type": "video", "number": video["event_number"], "video": video})
+
+    def _shown(self, video: dict[str, Any], waiting: list[dict[str, Any]]) -> dict[str, Any]:
+        """With the reason to wait in the reader's language."""
+        if not waiting:
+            return video
+        with translation.override(language_of(self.scope)):
+            return {**video, "waiting_reason": spelled(waiting)}
 
     async def video_deleted(self, event: dict[str, Any]) -> None:
         video_id = event["video"]["id"]

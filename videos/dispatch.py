@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from fmlx_site.live import listening
 from inference.models import ModelFolder
-from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage
+from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage, say
 from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
@@ -25,7 +25,6 @@ from videos.predictor import predict
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # a deleted job's worker is told within this, if the wake-up was lost
 LOOK_AHEAD = 50
-NOT_BUILT = f"The {RUNTIME} runtime is not built on this node; run 'manage.py buildworker {RUNTIME}' there."
 NODE_SILENT_SECONDS = 30.0  # thirty missed heartbeats
 
 
@@ -91,15 +90,15 @@ class Dispatcher:
         if taken:
             job, lease, _folder = taken
             await self._node.release(lease)
-            message = "The server was stopped before the job began."
             give_way = sync_to_async(settle.try_again_or_fail)
-            await give_way(job, "server_stopping", message, gave_way=True, transient=True)
+            await give_way(job, "server_stopping", say("stopped_before"), gave_way=True, transient=True)
 
     def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
         """The first job in line that fits. One that does not may be overtaken, but only so often."""
         if not runtime_python(settings.FMLX.home, RUNTIME).exists():
             waiting = jobs.candidates(self._node.row.pk, LOOK_AHEAD)
-            return None, [job for late in waiting for job in jobs.say_why(late, NOT_BUILT)]
+            reason = say("runtime_not_built", runtime=RUNTIME)
+            return None, [job for late in waiting for job in jobs.say_why(late, reason)]
         passed_over: list[VideoJob] = []
         changed: list[VideoJob] = []
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
@@ -149,19 +148,19 @@ class Dispatcher:
             if job is None or job.fence != generation.fence:
                 generation.stop("changed_hands")
         for job in held.values():
-            await self._hand_back(job, "node_error", "The node failed while it looked after the job; its log says why.")
+            await self._hand_back(job, "node_error", say("node_failed"))
 
     async def _recover(self) -> None:
         """This node is starting, so nothing of it runs: what it held goes back in line."""
         for job in [job async for job in jobs.held_by(self._node.row.pk)]:
-            await self._hand_back(job, "server_restarted", "The server was restarted while the job ran.")
+            await self._hand_back(job, "server_restarted", say("restarted_while"))
         removed = await sync_to_async(storage.sweep)(self._node.row.name)
         log.info("Queue recovered.", folders_removed=removed)
 
     async def _take_over_from_the_dead(self) -> None:
         silent_since = timezone.now() - timedelta(seconds=NODE_SILENT_SECONDS)
         for job in [job async for job in jobs.held_by_the_dead(silent_since, asking=self._node.row.pk)]:
-            await self._hand_back(job, "node_lost", "The node that ran the job has not been heard of.")
+            await self._hand_back(job, "node_lost", say("node_silent"))
 
     async def _hand_back(self, job: VideoJob, code: str, message: str) -> None:
         try:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from inference.models import ModelFolder
-from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
+from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec, say
 from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, settle, storage
@@ -21,11 +21,9 @@ from videos.progress import PHASES, Meter
 
 log = structlog.get_logger(__name__)
 RUNTIME = "mlx-gen"
-# Reasons to stop that are not the job's own: it goes back in line, and the attempt is not counted.
-GIVES_WAY = {
-    "server_stopping": "The server was stopped while the job ran.",
-    "memory_needed": "Others took memory that was promised to the job; it goes on when there is room again.",
-}
+# Reasons to stop that are not the job's own, with what is said then: it goes back in line, and the attempt is not
+# counted.
+GIVES_WAY = {"server_stopping": "stopped_while", "memory_needed": "memory_needed"}
 REPORT_SECONDS = 0.1  # at most ten reports a second reach the database and the listeners
 
 
@@ -165,7 +163,7 @@ class Generation:
     async def _settle(self, work: Path, attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
         gave_way = self._stop_reason in GIVES_WAY
         if gave_way and not outcome.completed:
-            outcome = Outcome(self._stop_reason, GIVES_WAY[self._stop_reason])
+            outcome = Outcome(self._stop_reason, say(GIVES_WAY[self._stop_reason]))
         job = await sync_to_async(settle.settle)(self.job, attempt, work, outcome, exit_, gave_way=gave_way)
         log.info("Attempt ended.", job=self.job.pk, fence=self.fence, outcome=outcome.code, status=job.status)
         await live.job_changed(job)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
+from memory import parts_of, say
 from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
 from videos.models import JobEvent, VideoJob
 
@@ -25,6 +26,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
     Status.QUEUED: (Status.IN_PROGRESS, Status.FAILED),
 }
+NOT_WAITING: dict[str, Any] = {"waiting_reason": "", "waiting_said": []}
 NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None}
 
 
@@ -74,6 +76,8 @@ def _earlier(job: VideoJob) -> VideoJob | None:
 def transition(job_id: str, fence: int, to: str, *, what: str, message: str = "", **fields: Any) -> VideoJob:
     """The one place where a job changes hands or ends: checks the fence and the transition, writes the history.
 
+    `message` is a `memory.say` where pages are to show it in the reader's language.
+
     Raises:
         FenceLost: the job is not in a state that leads to `to`, or not under this fence.
     """
@@ -82,7 +86,7 @@ def transition(job_id: str, fence: int, to: str, *, what: str, message: str = ""
         changed = held.update(status=to, fence=fence + 1, event_number=F("event_number") + 1, **fields)
         if not changed:
             raise FenceLost(job_id)
-        JobEvent.objects.create(job_id=job_id, what=what, message=message)
+        JobEvent.objects.create(job_id=job_id, what=what, message=message, said=parts_of(message))
         return VideoJob.objects.get(pk=job_id)
 
 
@@ -108,13 +112,13 @@ def claim(job: VideoJob, node_id: int) -> VideoJob | None:
                 job.fence,
                 Status.IN_PROGRESS,
                 what="started",
-                message=f"Attempt {job.attempt_count + 1}.",
+                message=say("attempt", number=job.attempt_count + 1),
                 node_id=node_id,
                 attempt_count=job.attempt_count + 1,
                 started_at=job.started_at or now,
                 phase="loading",
                 progress=0,
-                waiting_reason="",
+                **NOT_WAITING,
             )
         except FenceLost:
             return None
@@ -134,7 +138,7 @@ def _models_of(node_id: int) -> list[str]:
 def explain_missing_models() -> list[VideoJob]:
     """Jobs whose model no node has any more wait with the reason on their row. Returns those it was new for."""
     served = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).values("name")
-    reason = "No running node has this model; it starts when the model's folder is back."
+    reason = say("no_such_model")
     orphans = VideoJob.objects.filter(status=Status.QUEUED).exclude(model__in=served).exclude(waiting_reason=reason)
     return [job for orphan in orphans[:100] for job in say_why(orphan, reason)]
 
@@ -144,7 +148,7 @@ def say_why(job: VideoJob, reason: str) -> list[VideoJob]:
     if job.waiting_reason == reason:
         return []
     VideoJob.objects.filter(pk=job.pk, fence=job.fence).update(
-        waiting_reason=reason, event_number=F("event_number") + 1
+        waiting_reason=reason, waiting_said=parts_of(reason), event_number=F("event_number") + 1
     )
     return list(VideoJob.objects.filter(pk=job.pk))
 
@@ -187,8 +191,9 @@ def fail(job_id: str, fence: int, code: str, message: str) -> VideoJob:
         message=message,
         error_code=code,
         error_message=message,
+        error_said=parts_of(message),
         completed_at=timezone.now(),
-        waiting_reason="",
+        **NOT_WAITING,
         **{**NOT_RUNNING, "phase": "failed"},
     )
 
@@ -217,7 +222,7 @@ def cancel(job: VideoJob) -> VideoJob:
     """
     while not job.finished:
         try:
-            return fail(job.pk, job.fence, "cancelled", "The job was cancelled.")
+            return fail(job.pk, job.fence, "cancelled", say("cancelled"))
         except FenceLost:
             job.refresh_from_db()  # it moved under us: look again
     raise AlreadyFinished(f"{job.pk} is {job.status} already; delete it instead.", param="video_id")
@@ -237,6 +242,7 @@ def requeue(job: VideoJob) -> VideoJob:
         progress=0,
         error_code="",
         error_message="",
+        error_said=[],
         completed_at=None,
         **NOT_RUNNING,
     )

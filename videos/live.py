@@ -22,7 +22,7 @@ async def resource(job: VideoJob) -> Video:
 async def job_changed(job: VideoJob) -> None:
     video = (await resource(job)).model_dump(mode="json")
     for group in (group_of(job.id), ALL):
-        await announce(group, "video.changed", video=video, key=job.key_id)
+        await announce(group, "video.changed", video=video, key=job.key_id, waiting=job.waiting_said)
 
 
 async def job_deleted(job_id: str, key_id: int | None) -> None:

@@ -46,8 +46,10 @@ class VideoJob(models.Model):
     progress = models.PositiveSmallIntegerField(default=0)
     eta_seconds = models.FloatField(null=True)
     waiting_reason = models.TextField(blank=True)
+    waiting_said = models.JSONField(default=list, help_text="The reason's names and figures, for other languages.")
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
+    error_said = models.JSONField(default=list)
 
     priority = models.SmallIntegerField(default=0)
     overtaken = models.PositiveIntegerField(default=0, help_text="Smaller jobs that went first while it did not fit.")
@@ -110,6 +112,7 @@ class Attempt(models.Model):
     exit_status = models.IntegerField(null=True, help_text="Negative: the signal that ended the process.")
     outcome = models.CharField(max_length=64, blank=True, help_text="completed, or the error's code.")
     message = models.TextField(blank=True)
+    said = models.JSONField(default=list)
     detail = models.TextField(blank=True)
     log = models.CharField(max_length=255, blank=True, help_text="File name in the folder of worker logs.")
     manifest = models.JSONField(default=dict)
@@ -157,6 +160,7 @@ class JobEvent(models.Model):
     at = models.DateTimeField(default=timezone.now)
     what = models.CharField(max_length=64)
     message = models.TextField(blank=True)
+    said = models.JSONField(default=list)
 
     class Meta:
         verbose_name = _("job event")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from memory import Exit
+from memory import Exit, say
 
 # What may go better the next time: the machine or the process failed, not the request.
 TRANSIENT = frozenset(
@@ -34,8 +34,9 @@ def outcome_of(last: dict[str, Any] | None, exit_: Exit) -> Outcome:
     if exit_.verdict:
         return Outcome(exit_.verdict.code, exit_.verdict.message)
     if last is None:
-        how = f"signal {exit_.signal}" if exit_.signal else f"status {exit_.status}"
-        return Outcome("worker_crashed", f"The worker ended with {how} before it finished.")
+        signal, status = exit_.signal, exit_.status
+        how = say("ended_by_signal", signal=signal) if signal else say("ended_with_status", status=status)
+        return Outcome("worker_crashed", how)
     if last["type"] == "failed":
         return Outcome(last["code"], last["message"], str(last.get("detail", "")))
     return Outcome("completed", manifest=last["manifest"])

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from memory import Exit
+from memory import Exit, join, parts_of, say
 from videos import jobs, storage
 from videos.errors import FenceLost
 from videos.models import Artifact, Attempt, VideoJob
@@ -37,6 +37,7 @@ def _write_down(attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
         wall_seconds=(now - attempt.started_at).total_seconds(),
         outcome=outcome.code,
         message=outcome.message,
+        said=parts_of(outcome.message),
         detail=outcome.detail,
         manifest=outcome.manifest,
         exit_status=(-exit_.signal if exit_.signal else exit_.status) if exit_ else None,
@@ -80,18 +81,16 @@ def try_again_or_fail(job: VideoJob, code: str, message: str, *, gave_way: bool,
     if not transient:
         return jobs.fail(job.pk, job.fence, code, message)
     if job.attempt_count >= settings.FMLX.video_attempts:
-        return jobs.fail(
-            job.pk, job.fence, code, f"{message} It was attempt {job.attempt_count}, the last one allowed."
-        )
+        return jobs.fail(job.pk, job.fence, code, join(message, say("last_attempt", number=job.attempt_count)))
     doublings = min(job.attempt_count - 1, MOST_DOUBLINGS)
     back_off = settings.FMLX.video_backoff_seconds * 2**doublings
-    return jobs.retry(job.pk, job.fence, code, f"{message} It is tried again.", after=back_off)
+    return jobs.retry(job.pk, job.fence, code, join(message, say("tried_again")), after=back_off)
 
 
 def _close_attempt(job: VideoJob, code: str, message: str) -> None:
     """The attempt of a node that was killed was never ended by it."""
     Attempt.objects.filter(job=job, fence=job.fence, ended_at=None).update(
-        ended_at=timezone.now(), outcome=code, message=message
+        ended_at=timezone.now(), outcome=code, message=message, said=parts_of(message)
     )
 
 

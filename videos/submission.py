@@ -14,7 +14,7 @@ from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
-from memory import NeverFits, Refusals, gib
+from memory import NeverFits, Refusals, gib, join, say, spelled
 from videos import jobs, live, storage
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
@@ -114,11 +114,9 @@ async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     wanted, host = max(sums, key=lambda one: one[1].node.largest_bytes)
     most = host.node.largest_bytes
     fits = largest_size(host, shape.width, shape.height, shape.frames, most)
-    needs = _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise.")
-    needs %= {"size": f"{shape.width}x{shape.height}", "wanted": gib(wanted), "most": gib(most)}
-    hint = _("No size of this model would fit.")
-    if fits:
-        hint = _("%(size)s would fit.") % {"size": f"{fits[0]}x{fits[1]}"}
-    refusal = NeverFits(wanted=wanted, ceiling=most, message=f"{needs} {hint}", param="size")
+    hint = say("size_fits", size=f"{fits[0]}x{fits[1]}") if fits else say("no_size_fits")
+    text = join(say("clip_needs", size=f"{shape.width}x{shape.height}", wanted=wanted, most=most), hint)
+    refusal = NeverFits(wanted=wanted, ceiling=most, message=text, param="size")
     await sync_to_async(Refusals(host.node_id).tell)("generator", folder.name, refusal)
+    refusal.message = spelled(text.parts)  # who asked reads it in another language than the timeline
     raise refusal

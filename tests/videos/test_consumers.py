@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from fmlx_site.sockets import sockets
+from memory import say
 from videos import deletion, jobs, live
 from videos.consumers import FORBIDDEN, MISSING
 from videos.models import VideoJob
@@ -84,6 +85,17 @@ async def test_a_snapshot_then_numbered_events_in_order(cookie, make_job):
             assert (event["type"], event["video"]["waiting_reason"]) == ("video", reason)
             numbers.append(event["number"])
     assert numbers == sorted(set(numbers))
+
+
+async def test_a_page_hears_in_its_own_language_why_a_job_waits(cookie, make_job):
+    job = await sync_to_async(make_job)()
+    (job,) = await sync_to_async(jobs.say_why)(job, say("no_such_model"))
+    async with listening("ws/videos/", cookie + b"; django_language=ru") as (page, snapshot):
+        assert "нет этой модели" in snapshot["videos"][0]["waiting_reason"]
+        (job,) = await sync_to_async(jobs.say_why)(job, say("never_fits", wanted=2**31, ceiling=2**30))
+        await live.job_changed(job)
+        heard = (await page.receive_json_from())["video"]["waiting_reason"]
+        assert heard == "Нужно 2.00 GiB, а эта машина может обещать не больше 1.00 GiB."
 
 
 async def test_an_event_that_is_older_than_the_snapshot_is_not_sent(cookie, make_job):

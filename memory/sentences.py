@@ -1,0 +1,80 @@
+"""What is written down for people: in English, and as names and figures, to be read in the reader's language later.
+
+Each app adds its sentences to `SENTENCES`. Figures that are sizes, in bytes, are named in `SIZES`.
+"""
+
+from typing import Any, Self
+
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Part = dict[str, Any]  # {"say": name, figure: value…}, or {"say": TEXT, "text": …} for what was said in plain words
+TEXT = "text"
+SIZES = frozenset({"wanted", "most", "free", "ceiling", "held", "lease", "tolerance"})
+SENTENCES: dict[str, str | Promise] = {
+    "no_room": _("%(wanted)s is needed, and %(free)s of the %(ceiling)s ceiling is not promised to others."),
+    "never_fits": _("%(wanted)s is needed, and this machine can promise %(ceiling)s at most."),
+    "over_lease": _(
+        "The worker holds %(held)s, and its lease is %(lease)s with %(tolerance)s of tolerance: it was killed."
+    ),
+    "unreadable": _(
+        "The memory of the worker could not be read %(times)s times in a row (%(why)s), so it cannot be kept inside its"
+        " lease: it was ended."
+    ),
+    "over_time": _("The worker ran longer than the %(seconds)s s it was given: it was ended."),
+    "silent": _(
+        "The worker gave no sign of life for %(seconds)s s, and is heard every second when it is well: it was ended."
+    ),
+    "stalled": _("The worker reported no progress for %(seconds)s s, and %(limit)s s is the limit: it was ended."),
+    "protocol": _("The worker said what the node does not understand. %(why)s"),
+}
+
+
+class Sentence(str):
+    """English text, and in `parts` what it was made of."""
+
+    parts: list[Part]
+
+    @classmethod
+    def of(cls, parts: list[Part]) -> Self:
+        with translation.override("en"):
+            made = cls(spelled(parts))
+        made.parts = parts
+        return made
+
+
+def say(name: str, **figures: Any) -> Sentence:
+    """The sentence of that name with these figures."""
+    return Sentence.of([{"say": name, **figures}])
+
+
+def join(*texts: str) -> Sentence:
+    """One after another."""
+    return Sentence.of([part for text in texts for part in parts_of(text)])
+
+
+def parts_of(text: str) -> list[Part]:
+    if isinstance(text, Sentence):
+        return text.parts
+    return [{"say": TEXT, "text": text}] if text else []
+
+
+def spell(parts: list[Part]) -> list[tuple[str, Part]]:
+    """Each part in the language that is active; one whose name is not known any more is its name."""
+    return [(_spell(part), part) for part in parts]
+
+
+def spelled(parts: list[Part]) -> str:
+    return " ".join(text for text, _part in spell(parts))
+
+
+def _spell(part: Part) -> str:
+    if part["say"] == TEXT:
+        return str(part["text"])
+    figures = {name: gib(value) if name in SIZES else value for name, value in part.items()}
+    return str(SENTENCES.get(part["say"], part["say"])) % figures
+
+
+def gib(size: int) -> str:
+    return f"{size / 1024**3:.2f} GiB"

@@ -1,0 +1,29 @@
+"""Why a job waits, what happened to it and why it failed, as sentences; those of memory are memory's own."""
+
+from django.utils.translation import gettext_lazy as _
+
+from memory import SENTENCES
+
+SENTENCES.update(
+    {
+        "clip_needs": _("A %(size)s clip needs %(wanted)s and %(most)s is the most this machine can promise."),
+        "size_fits": _("%(size)s would fit."),
+        "no_size_fits": _("No size of this model would fit."),
+        "runtime_not_built": _(
+            "The %(runtime)s runtime is not built on this node; run 'manage.py buildworker %(runtime)s' there."
+        ),
+        "no_such_model": _("No running node has this model; it starts when the model's folder is back."),
+        "attempt": _("Attempt %(number)s."),
+        "tried_again": _("It is tried again."),
+        "last_attempt": _("It was attempt %(number)s, the last one allowed."),
+        "cancelled": _("The job was cancelled."),
+        "stopped_before": _("The server was stopped before the job began."),
+        "stopped_while": _("The server was stopped while the job ran."),
+        "restarted_while": _("The server was restarted while the job ran."),
+        "memory_needed": _("Others took memory that was promised to the job; it goes on when there is room again."),
+        "node_failed": _("The node failed while it looked after the job; its log says why."),
+        "node_silent": _("The node that ran the job has not been heard of."),
+        "ended_by_signal": _("The worker ended with signal %(signal)s before it finished."),
+        "ended_with_status": _("The worker ended with status %(status)s before it finished."),
+    }
+)
