@@ -59,7 +59,7 @@ async def list_videos(
     order: Literal["asc", "desc"] = "desc",
 ) -> VideoList:
     page = [job async for job in (await _page(request.auth, after, order))[: limit + 1]]
-    data = [await live.resource(job) for job in page[:limit]]
+    data = await live.resources(page[:limit])
     return VideoList(
         data=data,
         first_id=data[0].id if data else None,

@@ -116,8 +116,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):
             await asyncio.sleep(COALESCE_SECONDS)
 
     async def _positions(self) -> dict[str, int]:
-        places = await database_sync_to_async(jobs.queue_positions)()
-        return {video_id: place for video_id, place in places.items() if video_id in self._sent}
+        return await database_sync_to_async(jobs.queue_positions)(self._sent.keys() & self._queued)
 
 
 class VideoListConsumer(JobsConsumer):

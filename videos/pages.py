@@ -45,7 +45,7 @@ class Page:
     def read(cls, number: int) -> Self:
         start = (number - 1) * PAGE_LENGTH
         rows = list(with_files(VideoJob.objects.order_by("-created_at", "-id"))[start : start + PAGE_LENGTH + 1])
-        places = jobs.queue_positions()
+        places = jobs.queue_positions(job.pk for job in rows if job.status == VideoJob.Status.QUEUED)
         cards = [Card(job, places.get(job.pk)) for job in rows[:PAGE_LENGTH]]
         return cls(cards, number, more=len(rows) > PAGE_LENGTH)
 

@@ -1,10 +1,11 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from fmlx_site.errors import TooMany
-from videos import jobs
+from videos import jobs, live
 from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
 from videos.models import VideoJob
 
@@ -77,6 +78,22 @@ def test_the_line_is_by_priority_and_then_age(node, make_job):
     assert [job.pk for job in jobs.candidates(node.pk, 10)] == [urgent.pk, first.pk, second.pk]
     assert [jobs.queue_position(job) for job in (urgent, first, second)] == [1, 2, 3]
     assert jobs.queue_position(jobs.claim(urgent, node.pk)) is None
+
+
+def test_the_places_of_a_page_of_jobs_are_read_at_once(node, make_job, django_assert_num_queries):
+    rows = [make_job(priority=priority) for priority in (0, 3, 0, 3, 1, 0, -1, 3)]
+    moment = rows[0].created_at
+    VideoJob.objects.filter(pk__in=[job.pk for job in rows[:4]]).update(created_at=moment)  # at the same instant
+    jobs.claim(rows[1], node.pk)
+    rows = list(VideoJob.objects.order_by("id"))
+    one_by_one = {job.pk: jobs.queue_position(job) for job in rows}
+    assert sorted(place for place in one_by_one.values() if place) == [1, 2, 3, 4, 5, 6, 7]
+    page = rows[1::2]
+    with django_assert_num_queries(1):
+        shown = async_to_sync(live.resources)(page)
+    assert {video.id: video.queue_position for video in shown} == {job.pk: one_by_one[job.pk] for job in page}
+    assert jobs.queue_positions() == {pk: place for pk, place in one_by_one.items() if place}
+    assert jobs.queue_positions([]) == {}
 
 
 def test_a_job_whose_model_is_gone_waits_and_says_why(node, make_job):
