@@ -10,6 +10,7 @@ class Node(models.Model):
     name = models.CharField(max_length=100, unique=True)
     boot_id = models.CharField(max_length=32, help_text="New at every start of the node.")
     pid = models.PositiveIntegerField()
+    place = models.CharField(max_length=200, blank=True, help_text="Its machine and home: `identity.here`.")
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     ceiling_bytes = models.BigIntegerField(default=0)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
@@ -12,13 +11,13 @@ import structlog
 from channels.db import database_sync_to_async as in_database
 from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
 from fmlx_site.live import announce
 from memory import live, timeline
 from memory.books import Books
 from memory.device import read_device
 from memory.errors import LaunchFailed, NoRoom
+from memory.identity import take_name
 from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
@@ -67,10 +66,10 @@ class LocalNode:
         Workers that a dead node of this name left are ended first, and their leases released.
 
         Raises:
-            NodeRunning: another process is this node.
+            NodeRunning: another process is this node, here or on another machine that shares the database.
         """
         with hold_lock(settings.FMLX.run / f"{name}.lock", name):
-            node = cls(await in_database(_take_row)(name), launcher)
+            node = cls(await in_database(take_name)(name), launcher)
             books = await in_database(node._recover)()
             node.sampler.start()
             keeping = asyncio.create_task(node._keep_books(books))
@@ -255,10 +254,3 @@ def worker_mark(name: str) -> dict[str, str]:
 def tolerance_of(lease: int) -> int:
     fmlx = settings.FMLX
     return max(fmlx.memory_tolerance_bytes, int(fmlx.memory_tolerance_share * lease))
-
-
-def _take_row(name: str) -> Node:
-    now = timezone.now()
-    fresh = {"boot_id": uuid.uuid4().hex, "pid": os.getpid(), "started_at": now, "heartbeat_at": now}
-    row, _ = Node.objects.update_or_create(name=name, defaults=fresh)
-    return row

@@ -19,6 +19,7 @@ from django.db import DatabaseError, connection
 from django.db.models.signals import post_save
 from django.utils import timezone
 
+from memory import identity
 from memory.books import Books
 from memory.errors import NodeRunning
 from memory.models import Lease, Node, Sample
@@ -35,7 +36,7 @@ def doomed(home: Path, database: None) -> Iterator[Callable[..., tuple[subproces
     """A node in a process of its own on this test's database, with one worker; ended with the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    def begin(*arguments: str, home: Path = home) -> tuple[subprocess.Popen[str], dict[str, Any]]:
         url = connection.settings_dict
         database = f"sqlite:///{url['NAME']}" if connection.vendor == "sqlite" else _postgres(url)
         settled = {"DATABASE_URL": database, "FMLX_HOME": str(home), "DJANGO_SETTINGS_MODULE": "fmlx_site.settings"}
@@ -63,6 +64,31 @@ async def test_a_name_is_for_one_process(node: LocalNode) -> None:
             pass
     async with LocalNode.open("another"):
         assert await Node.objects.acount() == 2
+
+
+async def test_a_name_is_for_one_machine_of_those_that_share_a_database(
+    home: Path, database: None, doomed: Callable[..., Any], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "another machine's home"  # its lock cannot be seen from here
+    elsewhere.mkdir()
+    other, _ = doomed("wait", home=elsewhere)
+    with pytest.raises(NodeRunning, match=f"on \\S+ as process {other.pid}, and shares .* FMLX_NODE_NAME, or stop"):
+        async with LocalNode.open("test-node"):
+            pass
+    assert (await Node.objects.aget()).pid == other.pid  # it was not disturbed
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    async with LocalNode.open("test-node") as node:
+        assert node.row.pid == os.getpid()
+
+
+async def test_a_node_that_is_started_again_in_its_home_does_not_wait(
+    home: Path, database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "WATCH_SECONDS", 3600.0)
+    for _ in range(2):  # as after a crash: its row says that it was heard of just now
+        async with LocalNode.open("test-node"):
+            pass
 
 
 async def test_a_node_can_promise_memory_as_soon_as_it_is_open(node: LocalNode) -> None:
