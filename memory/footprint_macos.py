@@ -1,5 +1,5 @@
-"""`phys_footprint` of a process on macOS, through `proc_pid_rusage`. A thin edge: the layout and its parsing are
-tested on bytes in the form of `rusage_info_v4` (xnu, bsd/sys/resource.h); it has not been run on hardware here.
+"""`phys_footprint` of a process on macOS, through `proc_pid_rusage`. It has not been run on a Mac here: its parsing is
+tested on bytes laid out by hand from Apple's header (`rusage_info_v4`; xnu, bsd/sys/resource.h).
 """
 
 import ctypes

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('memory', '0003_timeline'),
+        ("memory", "0003_timeline"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='node',
-            name='place',
-            field=models.CharField(blank=True, help_text='Its machine and home: `identity.here`.', max_length=200),
+            model_name="node",
+            name="place",
+            field=models.CharField(blank=True, help_text="Its machine and home: `identity.here`.", max_length=200),
         ),
     ]

@@ -10,8 +10,7 @@ import pytest
 
 from memory.ceiling import GIB, Tier, compute_ceiling
 from memory.device import Device, parse_metal, parse_nvidia, read_device
-from memory.footprint import Footprint, ReadingFailed, read_footprint
-from memory.footprint_macos import LAYOUT, parse_usage
+from memory.footprint import ReadingFailed, read_footprint
 from memory.machine import Machine, read_machine
 from memory.processes import ProcessGroup, ProcessRecord, _process_psutil, process
 from tests.memory.support import MIB, running, wait_until
@@ -108,13 +107,6 @@ def test_a_driver_that_fails_is_no_accelerator(tmp_path: Path, monkeypatch: pyte
     assert read_device() is None
     broken.write_text("#!/bin/sh\necho 'NVIDIA L4, 23034'\n")
     assert read_device() == Device("cuda", "NVIDIA L4", 23034 * MIB)
-
-
-def test_macos_footprint_is_taken_from_its_place_in_the_record() -> None:
-    counters = list(range(35))
-    counters[7], counters[28] = 3 * GIB, 5 * GIB  # ri_phys_footprint, ri_lifetime_max_phys_footprint
-    assert LAYOUT.size == 296
-    assert parse_usage(LAYOUT.pack(b"\0" * 16, *counters)) == Footprint(3 * GIB, 5 * GIB, 3 * GIB)
 
 
 def test_a_process_and_its_children_are_weighed_together() -> None:
