@@ -14,9 +14,28 @@ from django.conf import settings
 from django.db import connections
 
 from fmlx_site.asgi import application
-from tests.early import make_home
+from tests import servers
+from tests.early import ROOT, make_home
 from tests.house import copy_house, furnish
 from tests.services import Missing, execute, postgres_server, redis_server
+
+# Who asks for one of these, itself or through another fixture, starts a server, a worker or an engine.
+STARTERS = {"template", "spec", "doomed", "runtime_home", "runtime_python", "_postgres_server", "_redis_server"}
+BROWSER = ROOT / "tests" / "e2e"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The rule of the suite's two stages: `integration` is who starts something, or needs a worker environment."""
+    for item in items:
+        starts = STARTERS & set(getattr(item, "fixturenames", ())) or item.path.is_relative_to(BROWSER)
+        if starts or item.get_closest_marker("runtime"):
+            item.add_marker(pytest.mark.integration)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """And it is kept: a unit test that starts a server all the same fails."""
+    servers.may_start = item.get_closest_marker("integration") is not None
 
 
 @pytest.fixture(scope="session")

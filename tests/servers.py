@@ -18,6 +18,8 @@ MANAGE = (sys.executable, "manage.py")
 SERVE = (*MANAGE, "serve")
 STOP_SECONDS = 15.0
 LOG_TAIL = 20_000
+UNIT = "This is a unit test, and starts a server: mark it with pytest.mark.integration."
+may_start = True  # set for each test
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ def manage(*arguments: str, home: Path, env: Mapping[str, str] | None = None, ti
     Raises:
         AssertionError: it ended with another status than 0.
     """
+    assert may_start, UNIT
     done = subprocess.run(
         [*MANAGE, *arguments],
         cwd=ROOT,
@@ -81,6 +84,7 @@ def running(
     Raises:
         AssertionError: it was not ready within `timeout` seconds, ended by itself, or did not stop with one of `exits`.
     """
+    assert may_start, UNIT
     port = port or free_port()
     log = home.parent / f"{home.name}-{port}-{time.monotonic_ns()}.log"
     words = [word.replace("{port}", str(port)) for word in command]

@@ -25,6 +25,7 @@ def test_redis_answers_a_ping_and_is_empty(redis_url: str) -> None:
         assert client.dbsize() == 0
 
 
+@pytest.mark.integration
 def test_a_process_is_started_found_ready_and_ended(home: Path) -> None:
     (home / "hello").write_text("ready")
     command = ("python3", "-m", "http.server", "{port}", "--bind", "127.0.0.1", "--directory", str(home))
@@ -34,6 +35,7 @@ def test_a_process_is_started_found_ready_and_ended(home: Path) -> None:
     assert "GET /hello" in server.output()
 
 
+@pytest.mark.integration
 def test_a_process_that_ends_by_itself_is_reported_with_its_output(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

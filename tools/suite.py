@@ -40,10 +40,11 @@ def stages() -> list[Stage]:
     return [
         Stage("lint", list(_lint())),
         Stage("types", [[VENV / "bin" / "mypy", "."]]),
-        Stage("tests", [_pytest("tests", "--ignore", "tests/e2e", "-m", "not crash and not torch")]),
-        Stage("services", [_on_services(_pytest("tests", "--ignore", "tests/e2e", "-m", "servers and not crash"))]),
+        Stage("unit", [_python_tests("not integration and not crash and not torch")]),
+        Stage("integration", [_python_tests("integration and not crash and not torch")]),
+        Stage("services", [_on_services(_python_tests("servers and not crash"))]),
         Stage("browser", [_pytest("tests/e2e")], needs=ROOT / "tests" / "e2e"),
-        Stage("crash", [_pytest("tests", "--ignore", "tests/e2e", "-m", "crash", "-s")]),
+        Stage("crash", [_python_tests("crash", "-s")]),
     ]
 
 
@@ -53,7 +54,7 @@ def run(chosen: list[str]) -> int:
     say("")
     for outcome in outcomes:
         verdict = f"FAILED: {', '.join(outcome.failed)}" if outcome.failed else "passed"
-        say(f"{outcome.name:10} {verdict} ({outcome.seconds:.0f} s)")
+        say(f"{outcome.name:11} {verdict} ({outcome.seconds:.0f} s)")
     for line in (line for outcome in outcomes for line in outcome.summaries):
         say(line)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
@@ -68,6 +69,10 @@ def _lint() -> Iterator[list[str | Path]]:
         yield [tools / "curlylint", *templates]
     yield [PYTHON, "manage.py", "check", "--fail-level", "WARNING"]
     yield [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"]
+
+
+def _python_tests(marks: str, *arguments: str) -> list[str | Path]:
+    return _pytest("tests", "--ignore", "tests/e2e", "-m", marks, *arguments)
 
 
 def _pytest(*arguments: str) -> list[str | Path]:

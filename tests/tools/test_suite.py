@@ -21,9 +21,9 @@ def test_one_failure_fails_the_run_and_the_other_stages_still_run(
     monkeypatch.setattr(suite, "stages", lambda: [Stage("tests", [BAD]), Stage("browser", [GOOD])])
     assert suite.run([]) == 1
     *_, tests, browser, first, last = capsys.readouterr().out.splitlines()
-    assert tests.startswith("tests      FAILED: ")
+    assert tests.startswith("tests       FAILED: ")
     assert "ended with status 1" in tests
-    assert browser.startswith("browser    passed")
+    assert browser.startswith("browser     passed")
     assert (first, last) == ("==== 1 failed, 2 passed in 0.01s ====", "==== 3 passed in 0.01s ====")
 
 
