@@ -108,3 +108,23 @@ def test_a_checkpoint_that_is_broken_inside_fails_at_once_and_says_why(house: Pa
         error = failed(client, client.make())
     assert error["code"] == "model_invalid"
     assert history(house) == ["accepted", "started", "model_invalid"]
+
+
+def test_a_clip_that_is_no_picture_is_found_out_and_never_handed_on(house: Path) -> None:
+    fill_with_nan(next((house / "models" / "demo-video" / "vae").glob("*.safetensors")))
+    with open_house(house) as client:
+        made = client.make()
+        error = failed(client, made)
+        assert client.get(f"/v1/videos/{made['id']}/content").status_code == 409
+    assert error["code"] == "output_invalid"
+    assert "not finite" in error["message"]
+    assert history(house) == ["accepted", "started", "output_invalid"]
+    assert [path for path in (house / "artifacts").rglob("*") if path.is_file()] == []
+
+
+def fill_with_nan(weights: Path) -> None:
+    """Every number in a safetensors file, whatever its type; the header stays, so the file loads."""
+    data = bytearray(weights.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], "little")
+    data[begin:] = b"\xff" * (len(data) - begin)
+    weights.write_bytes(data)
