@@ -6,4 +6,4 @@ class SiteConfig(AppConfig):
     label = "fmlx_site"
 
     def ready(self) -> None:
-        from fmlx_site import checks  # noqa: F401, PLC0415 - registers them
+        from fmlx_site import checks, server_options  # noqa: F401, PLC0415 - registers them

@@ -40,12 +40,13 @@ def _decides(terms: Mapping[str, Any], name: str) -> bool:
 def _static(terms: Mapping[str, Any]) -> str:
     inputs = terms["inputs"]
     figures = {"total": gib(inputs["total"]), "reserve": gib(inputs["reserve"]), "tier": inputs["tier"]}
+    text = _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
     if inputs.get("limit"):
-        return (
-            _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
-            % figures
-        )
-    return _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).") % figures
+        text = _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
+    own = inputs.get("own_limit")
+    if own is not None:
+        text += " " + _("The hard limit of the settings is %(own)s.") % {"own": gib(own)}
+    return text % figures
 
 
 def _dynamic(terms: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -49,7 +48,7 @@ class VideoQuestion:
 def _shape(form: forms.Form, folder: ModelFolder) -> Shape:
     """What would be made of the request. Raises InvalidRequest above a limit of this server."""
     asked = {name: form.cleaned_data[name] for name in ("width", "height", "frames")}
-    return shape_of(CreateVideo(prompt="-", **asked), folder.pipeline, folder.defaults, settings.FMLX)
+    return shape_of(CreateVideo(prompt="-", **asked), folder.pipeline, folder.defaults)
 
 
 def _folders() -> Any:
