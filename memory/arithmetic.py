@@ -40,13 +40,11 @@ def _decides(terms: Mapping[str, Any], name: str) -> bool:
 def _static(terms: Mapping[str, Any]) -> str:
     inputs = terms["inputs"]
     figures = {"total": gib(inputs["total"]), "reserve": gib(inputs["reserve"]), "tier": inputs["tier"]}
-    text = _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
-    if inputs.get("limit"):
-        text = _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
+    others = _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
+    group = _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
     own = inputs.get("own_limit")
-    if own is not None:
-        text += " " + _("The hard limit of the settings is %(own)s.") % {"own": gib(own)}
-    return text % figures
+    limit = "" if own is None else " " + _("The hard limit of the settings is %(own)s.") % {"own": gib(own)}
+    return (group if inputs.get("limit") else others) % figures + limit
 
 
 def _dynamic(terms: Mapping[str, Any]) -> str:

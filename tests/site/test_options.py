@@ -25,7 +25,7 @@ from memory.options import LIMIT_BYTES, RESERVE_BYTES, SAMPLE_SECONDS, TIER, TOL
 from tests.early import ROOT
 from videos.options import WORKERS
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 ME = Origin()
 
 
@@ -91,8 +91,16 @@ def test_a_row_of_another_version_is_said_and_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("video_workers", 0), ("video_workers", True), ("video_workers", 1.5), ("memory_tier", "brave")]
-    + [("memory_sample_seconds", 0.01), ("memory_sample_seconds", None), ("memory_limit_bytes", "4"), ("nothing", 1)],
+    [
+        ("video_workers", 0),
+        ("video_workers", True),
+        ("video_workers", 1.5),
+        ("memory_tier", "brave"),
+        ("memory_sample_seconds", 0.01),
+        ("memory_sample_seconds", None),
+        ("memory_limit_bytes", "4"),
+        ("nothing", 1),
+    ],
 )
 def test_a_value_that_it_cannot_have_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
