@@ -48,7 +48,7 @@ class ModelQuestion:
         tokens = min(_need(folder).tokens(most), folder.context_window or MOST_TOKENS)
         if tokens <= 0:
             return _("Not even a short context of this model would fit.")
-        return _("A context of %(tokens)d tokens would fit.") % {"tokens": tokens}
+        return _("The longest context that would fit has %(tokens)d tokens.") % {"tokens": tokens}
 
 
 def _need(folder: ModelFolder) -> ContextNeed:

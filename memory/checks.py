@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 - Django's own name
+from django.db import OperationalError, ProgrammingError
 
 from fmlx_site.option_store import load
 from fmlx_site.options import OPTIONS
@@ -24,7 +25,10 @@ def check_stored(
     """On the Settings page: `manage.py check --database default`."""
     if not databases:
         return []
-    load()
+    try:
+        load()
+    except (OperationalError, ProgrammingError):  # before the first `migrate`, which runs this check too
+        return []
     return [_warning(name) for name in weaker_than_default() if not OPTIONS[name].fixed]
 
 

@@ -32,9 +32,9 @@ async function load() {
 async function reread() {
   const response = await fetch(`${state.dataset.state}?${new URLSearchParams({ node })}`);
   if (!response.ok || response.redirected || state.contains(document.activeElement)) return;
-  const open = state.querySelector("details")?.open;
+  const open = [...state.querySelectorAll("details[open]")].map((one) => one.dataset.keep);
   state.innerHTML = await response.text();
-  state.querySelector("details").open = open;
+  for (const one of state.querySelectorAll("details")) one.open = open.includes(one.dataset.keep);
   localTimes(state);
 }
 

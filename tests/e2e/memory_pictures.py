@@ -55,8 +55,10 @@ for back in range(0, 30 * 24):
     whole_row = Summary(node=node, seconds=300, at=at, mean_bytes=100 * GIB, max_bytes=120 * GIB, **whole)
     Summary.objects.bulk_create([*rows, whole_row])
 for number in range(30):
-    figures = {'model': names[number % 9][1], 'decision': 'waits' if number % 3 else 'refuses', 'tokens': 4096 * number,
-        'need_bytes': number * GIB // 8, 'lease_bytes': 4 * GIB, 'bound_bytes': number * GIB // 16}
+    decision = 'waited' if number % 3 else 'refused'
+    figures = {'model': names[number % 9][1], 'decision': decision, 'tokens': 4096 * number,
+        'need_bytes': number * GIB // 8, 'lease_bytes': 4 * GIB, 'bound_bytes': number * GIB // 16,
+        'times': number}
     Event.objects.create(node=node, at=now - timedelta(minutes=number), what='gate', kind='engine',
         holder=figures['model'], figures=figures, message='The chunk waits while others drain.')
 """

@@ -85,7 +85,7 @@ def test_a_context_for_which_others_must_give_memory_back(site: Client, folder: 
 def test_a_context_that_never_fits_and_the_largest_that_would(site: Client, folder: Path) -> None:
     told = ask(site, 900_000)
     assert "here: It would be refused." in told
-    most = int(re.sub(r"\D", "", re.search(r"A context of ([\d,]+) tokens would fit", told)[1]))  # type: ignore[index]
+    most = int(re.sub(r"\D", "", re.search(r"that would fit has (\d+) tokens", told)[1]))  # type: ignore[index]
     assert needed(folder, most) <= 64 * GIB < needed(folder, most + 1)
     assert "It would start now" not in ask(site, most)  # 64 GiB is what there could be, and 40 what there is
     assert "It would be refused" not in ask(site, most)
