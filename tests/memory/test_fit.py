@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -55,7 +56,8 @@ def folder(ledger: Ledger, tmp_path: Path) -> Path:
 
 
 def ask(site: Client, tokens: int) -> str:
-    page = site.get("/memory/fit/", {"question": "model", "model": "qwen", "tokens": tokens}).content.decode()
+    asked: dict[str, Any] = {"question": "model", "model": "qwen", "tokens": tokens}
+    page = site.get("/memory/fit/", asked).content.decode()
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("\xa0", " ")
 
 
