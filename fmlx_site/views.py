@@ -1,7 +1,6 @@
 """The Settings page and the audit trail."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,17 +40,15 @@ def _save(request: HttpRequest, group: Group) -> HttpResponse:
     form = GroupForm(group, request.POST)
     changed = form.save(Origin.of(request)) if form.is_valid() else None
     if changed is None:
-        return _page(request, group, form, status=HTTPStatus.BAD_REQUEST)
+        return _page(request, group, form)
     _tell(request, changed)
     return redirect("settings-group", group.name)
 
 
-def _page(
-    request: HttpRequest, group: Group, form: GroupForm, upload: ImportForm | None = None, status: int = HTTPStatus.OK
-) -> HttpResponse:
+def _page(request: HttpRequest, group: Group, form: GroupForm, upload: ImportForm | None = None) -> HttpResponse:
     upload = upload or ImportForm()
     context = {"groups": groups(), "group": group, "form": form, "upload": upload, "may": request.user.has_perm(CHANGE)}
-    return render(request, "settings/settings.html", context, status=status)
+    return render(request, "settings/settings.html", context)
 
 
 def _group(name: str) -> Group:
@@ -114,7 +111,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
         else:
             _tell(request, changed)
             return redirect("settings")
-    return _page(request, group, GroupForm(group), upload, status=HTTPStatus.BAD_REQUEST)
+    return _page(request, group, GroupForm(group), upload)
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -22,8 +22,10 @@ async function load() {
   clearTimeout(refreshing);
   const wanted = span;
   const query = new URLSearchParams({ span: wanted, node });
+  holder.setAttribute("aria-busy", "true");
   const response = await fetch(`${holder.dataset.chart}?${query}`, { headers: { Accept: "application/json" } });
   if (wanted !== span) return;
+  holder.removeAttribute("aria-busy");
   if (response.ok) chart.show(await response.json(), SECONDS[span]);
   else mark.textContent = say("failed");
   if (REFRESH[span]) refreshing = setTimeout(() => paused || load(), REFRESH[span]);
