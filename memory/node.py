@@ -257,5 +257,3 @@ def _log_failure(keeping: asyncio.Task[None]) -> None:
 def worker_mark(name: str) -> dict[str, str]:
     """What the environment of each of a node's workers says."""
     return {"FMLX_NODE": name, "FMLX_HOME": str(settings.FMLX.home)}
-
-

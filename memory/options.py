@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy
 from fmlx_site.options import Group, Option, Values, in_effect, of_group
 from fmlx_site.units import GIB, IN_GIB, IN_MIB, PERCENT, SECONDS
 from memory.ceiling import RECLAIMED_SHARE, Tier, scaled_reserve
-from memory.errors import gib
 from memory.machine import read_machine
 from memory.models import Node
+from memory.sentences import gib
 
 LEAST_CEILING_BYTES = GIB  # under this not even the smallest worker could be promised its base
 TIERS: list[Tier] = ["safe", "balanced", "aggressive", "custom"]

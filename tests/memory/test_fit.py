@@ -11,8 +11,8 @@ from django.test import Client
 
 from inference.models import ModelFolder
 from inference.room import context_need
+from memory import gib
 from memory.ceiling import GIB, Ceiling
-from memory.errors import gib
 from memory.ledger import Ledger
 from memory.models import Node
 
