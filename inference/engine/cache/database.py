@@ -11,7 +11,7 @@ FILE_MODE = 0o600
 NAME = "index.sqlite3"
 DAMAGED = "index.damaged"
 PAGE_CACHE_KIB = 16 * 1024  # the inner pages of a million rows take 2 MiB
-WAL_BYTES = 4 * 1024**2
+WAL_PAGES = 256  # of 4 KiB, after which what was logged goes into the file: some 30 saved blocks
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
@@ -65,7 +65,7 @@ def _prepared(folder: Path, busy_seconds: float) -> sqlite3.Connection:
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         base.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KIB}")
-        base.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        base.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         base.executescript(SCHEMA)
     except BaseException:
         base.close()

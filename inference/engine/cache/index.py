@@ -144,6 +144,10 @@ class Index:
         )
         self._run("UPDATE models SET used_at = ? WHERE id = ?", (now, model_id))
 
+    def shrink(self) -> None:
+        """Give the log's room back to a disk that is full. Not inside `changing`."""
+        self._run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _id(self, model: str) -> int | None:
         row = self._run("SELECT id FROM models WHERE fingerprint = ?", (model,)).fetchone()
         return row[0] if row else None

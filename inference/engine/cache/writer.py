@@ -111,6 +111,7 @@ class Writer(threading.Thread):
     def _give_room(self, store: Store, entry: Entry) -> None:
         held = store.index.total()[1]
         self._counts.add("evicted", store.trim(held - max(2 * entry.size, held // SPARE_SHARE)))
+        store.index.shrink()
 
     def _fail(self, error: Exception, dropped: str) -> None:
         """Write nothing for a while, and let what waits go: a disk that refuses must not hold up the engine."""
@@ -138,9 +139,10 @@ class Writer(threading.Thread):
             self._counts.add("index_errors")
 
     def _note_uses(self, store: Store) -> None:
-        uses = {self._uses.popleft(): None for _ in range(len(self._uses))}
-        parents = {(parent, model) for _, parent, model in uses}
-        tails = [(key, model) for key, _, model in uses if (key, model) not in parents]
+        uses = [self._uses.popleft() for _ in range(len(self._uses))]
+        last = list(dict.fromkeys(reversed(uses)))[::-1]  # each where it was used last
+        parents = {(parent, model) for _, parent, model in last}
+        tails = [(key, model) for key, _, model in last if (key, model) not in parents]
         try:
             if tails:
                 store.touch(tails)
