@@ -30,7 +30,7 @@ KEY_BYTES = 32
 
 
 class SsdTier:
-    """One for each process; `have`, `read` and `write` are for the thread that serves, the others for any.
+    """One for each process, for any of its threads.
 
     `folder` may not be there yet. The cache holds at most the smaller of `quota_bytes` and `share_of_free` of what the
     disk has free besides it; blocks wait for the disk in at most `queue_bytes` of memory. `clock` gives seconds of the
@@ -172,8 +172,9 @@ class SsdTier:
     def close(self, timeout: float) -> None:
         """Write what waits, for `timeout` seconds at most; what is left is dropped. Call it once."""
         self._closed = True
+        until = time.monotonic() + timeout
         self._reconciler.stop(timeout)
-        self._writer.stop(timeout)
+        self._writer.stop(max(0.0, until - time.monotonic()))
         self._counts.add("dropped_closed", self._waiting.drop())
         self._opened.close()
 

@@ -138,6 +138,15 @@ class Store:
 
     # mending
 
+    def verify(self, place: Place) -> bool:
+        """Read a file that is there; False when it is damaged. It is set aside then."""
+        with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
+            try:
+                self.load(place)
+            except (Corrupt, OSError):
+                return not self.set_aside(place)
+        return True
+
     def set_aside(self, place: Place) -> bool:
         """Move a file that cannot be read out of the way. False when it can be read after all, or is gone."""
         with self.index.changing():

@@ -17,7 +17,7 @@ class Waiting:
         self._changed = threading.Condition()
         self._entries: OrderedDict[Name, Entry] = OrderedDict()
         self._taken: Entry | None = None
-        self._rung = False
+        self._rung = self._behind = False
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -28,7 +28,9 @@ class Waiting:
             return self._entries.get((model, key))
 
     def offer(self, entry: Entry, patience: float) -> bool:
-        """Whether it waits now, or one as good does. Waits itself for room, up to `patience` seconds."""
+        """Whether it waits now, or one as good does. Waits itself for room, up to `patience` seconds; after that was in
+        vain nobody waits until half of the room is free: a slow disk is paid for once, and not with every block.
+        """
         name, until = (entry.model, entry.key), time.monotonic() + patience
         with self._changed:
             while True:
@@ -37,8 +39,9 @@ class Waiting:
                     return True
                 if self.bytes + entry.size <= self._most:
                     break
-                if entry.size > self._most or not self._changed.wait(max(0.0, until - time.monotonic())):
+                if entry.size > self._most or self._behind:
                     return False
+                self._behind = not self._changed.wait(max(0.0, until - time.monotonic()))
             self._put(name, entry)
         return True
 
@@ -88,3 +91,4 @@ class Waiting:
 
     def _remove(self, name: Name) -> None:
         self.bytes -= self._entries.pop(name).size
+        self._behind = self._behind and self.bytes > self._most // 2

@@ -17,6 +17,7 @@ from inference.engine.cache.store import MOST_EVICTED, Store, TooLarge
 from inference.engine.cache.waiting import Waiting
 
 UPKEEP_SECONDS = 1.0
+GRACE_SECONDS = 0.5  # for the save that has begun, when the time to close is over
 PAUSE_SECONDS = 1.0  # after the disk refused: then it is asked again
 SPARE_SHARE = 20  # of what is held, evicted when the disk is full
 MOST_USES = 65_536  # noted between two upkeeps; the oldest are forgotten
@@ -52,7 +53,7 @@ class Writer(threading.Thread):
         """Write what waits, for `timeout` seconds at most."""
         self._stop_at = time.monotonic() + timeout
         self._waiting.ring()
-        self.join(timeout + UPKEEP_SECONDS)
+        self.join(timeout + GRACE_SECONDS)
 
     def keep_up_now(self) -> None:
         """The quota is another, or something was removed."""
