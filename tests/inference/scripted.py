@@ -17,6 +17,7 @@ class Scripted:
         self.said: list[Message] = []
         self.refuse_to_load = ""
         self.base_bytes = 0
+        self.cache: dict[str, Any] = {}
         self.gate = threading.Event()  # loads wait for it
         self.gate.set()
         self.mute = threading.Event()  # no status while it is set
@@ -43,7 +44,7 @@ class Scripted:
     def _beat(self, channel: Channel, ended: threading.Event) -> None:
         while not ended.wait(0.1):
             if not self.mute.is_set():
-                channel.send("event", phase="status", tick=1)
+                channel.send("event", phase="status", tick=1, cache=self.cache)
 
     def _answer(self, channel: Channel, request: Message) -> None:
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]

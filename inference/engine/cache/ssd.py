@@ -20,7 +20,7 @@ from inference.engine.cache.reconcile import Reconciler
 from inference.engine.cache.safetensors import SIZES, Corrupt
 from inference.engine.cache.store import Store
 from inference.engine.cache.waiting import Waiting
-from inference.engine.cache.writer import Writer
+from inference.engine.cache.writer import GONE, Writer
 
 QUEUE_BYTES = 256 * 1024**2
 PATIENCE_SECONDS = 0.25
@@ -71,7 +71,7 @@ class SsdTier:
     def _known(self, key: bytes, model: str, on_disk: bool | None) -> bool | None:
         if waiting := self._waiting.get(key, model):
             return waiting.complete or bool(on_disk)
-        return None if self._writer.suspects(key, model) else on_disk
+        return None if self._writer.suspicion(key, model) else on_disk
 
     def read(self, key: bytes, model: str) -> Entry | None:
         """A block, verified as a whole; None is a miss, counted by its reason. Its tensors are views of one buffer."""
@@ -86,8 +86,9 @@ class SsdTier:
 
     def _load(self, key: bytes, model: str) -> Entry | None:
         store = self._opened.store()
-        if store is None or self._writer.suspects(key, model):
-            self._counts.add("miss_unreadable")
+        known = self._writer.suspicion(key, model)
+        if store is None or known:
+            self._counts.add(known or "miss_unreadable")
             return None
         for complete in (True, False, True):  # the last: it was completed between the first two
             place = Place(model, key, complete)
@@ -97,12 +98,12 @@ class SsdTier:
                 continue
             except Corrupt:
                 self._counts.add("miss_corrupt")
-                self._writer.suspect(place, corrupt=True)
+                self._writer.suspect(place, "miss_corrupt")
                 return None
             except OSError as error:
                 self._counts.add("miss_unreadable")
                 if error.errno in ROTTEN:
-                    self._writer.suspect(place, corrupt=True)
+                    self._writer.suspect(place, "miss_unreadable")
                 return None
         self._miss(store, key, model)
         return None
@@ -115,8 +116,8 @@ class SsdTier:
         if complete is None:
             self._counts.add("miss_absent")
             return
-        self._counts.add("miss_gone")
-        self._writer.suspect(Place(model, key, complete), corrupt=False)
+        self._counts.add(GONE)
+        self._writer.suspect(Place(model, key, complete), GONE)
 
     def write(self, entry: Entry) -> bool:
         """Have a block written. False: it is dropped, and counted, since the disk is behind (after at most 250 ms),

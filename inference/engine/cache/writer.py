@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 from inference.engine.cache.counts import Counts
 from inference.engine.cache.entry import Entry
@@ -21,6 +20,7 @@ GRACE_SECONDS = 0.5  # for the save that has begun, when the time to close is ov
 PAUSE_SECONDS = 1.0  # after the disk refused: then it is asked again
 SPARE_SHARE = 20  # of what is held, evicted when the disk is full
 MOST_USES = 65_536  # noted between two upkeeps; the oldest are forgotten
+GONE = "miss_gone"
 Use = tuple[bytes, bytes | None, str]  # key, parent, model
 
 
@@ -30,7 +30,7 @@ class Writer(threading.Thread):
         self.paused = False
         self._opened, self._waiting, self._quota, self._counts = opened, waiting, quota, counts
         self._uses: deque[Use] = deque(maxlen=MOST_USES)
-        self._suspects: dict[Place, Callable[[Store, Place], None]] = {}
+        self._suspects: dict[Place, str] = {}
         self._kept_up = self._resume_at = 0.0
         self._over = False
         self._needed = 0
@@ -41,13 +41,14 @@ class Writer(threading.Thread):
     def note_use(self, entry: Entry) -> None:
         self._uses.append((entry.key, entry.parent, entry.model))
 
-    def suspect(self, place: Place, *, corrupt: bool) -> None:
-        """A file that could not be read, or was not there: look at it again, with nobody else changing it."""
-        self._suspects.setdefault(place, self._set_aside if corrupt else self._mend)
+    def suspect(self, place: Place, why: str) -> None:
+        """A file that could not be read, or is gone: look at it again, with nobody else changing it."""
+        self._suspects.setdefault(place, why)
         self._waiting.ring()
 
-    def suspects(self, key: bytes, model: str) -> bool:
-        return bool(self._suspects) and any(Place(model, key, whole) in self._suspects for whole in (True, False))
+    def suspicion(self, key: bytes, model: str) -> str | None:
+        """Why a block cannot be had until it was looked at."""
+        return self._suspects.get(Place(model, key, True)) or self._suspects.get(Place(model, key, False))
 
     def stop(self, timeout: float) -> None:
         """Write what waits, for `timeout` seconds at most."""
@@ -151,9 +152,12 @@ class Writer(threading.Thread):
             self._counts.add("index_errors")
 
     def _look_at_suspects(self, store: Store) -> None:
-        for place, look in list(self._suspects.items()):
+        for place, why in list(self._suspects.items()):
             try:
-                look(store, place)
+                if why == GONE:
+                    self._mend(store, place)
+                else:
+                    self._set_aside(store, place)
             except (OSError, sqlite3.Error):
                 self._counts.add("index_errors")
             del self._suspects[place]
