@@ -138,6 +138,7 @@ class SsdTier:
     def figures(self) -> dict[str, int]:
         """Counts of this process since it started, and what the folder holds, for all processes. Bytes."""
         entries = held = limit = 0
+        queued, queued_bytes = len(self._waiting), self._waiting.bytes  # first: what waits no more is in the total
         try:
             if store := self._opened.store():
                 entries, held = store.index.total()
@@ -150,8 +151,8 @@ class SsdTier:
             "bytes": held,
             "quota_bytes": self._quota.setting,
             "limit_bytes": limit,
-            "queued": len(self._waiting),
-            "queued_bytes": self._waiting.bytes,
+            "queued": queued,
+            "queued_bytes": queued_bytes,
             "paused": int(self._writer.paused),
         }
 

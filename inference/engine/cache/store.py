@@ -109,6 +109,11 @@ class Store:
             self.index.drop(going)
         return len(going)
 
+    def discard(self, place: Place) -> None:
+        with self.index.changing():
+            self.files.remove(place)
+            self.index.drop([place])
+
     def clear(self, model: str | None = None) -> int:
         """Remove a model's blocks, or all; returns bytes. Raises ValueError when this cannot be a model."""
         if model is not None and not MODEL.fullmatch(model):

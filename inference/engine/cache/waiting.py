@@ -17,6 +17,7 @@ class Waiting:
         self._changed = threading.Condition()
         self._entries: OrderedDict[Name, Entry] = OrderedDict()
         self._taken: Entry | None = None
+        self._unwanted: Entry | None = None
         self._rung = self._behind = False
         self.bytes = 0
 
@@ -54,14 +55,15 @@ class Waiting:
             self._taken = next(iter(self._entries.values()), None)
             return self._taken
 
-    def done(self, entry: Entry) -> None:
-        """It is on the disk, or will never be."""
+    def done(self, entry: Entry) -> bool:
+        """It is on the disk, or will never be. Returns whether it is still wanted there."""
         with self._changed:
             name = (entry.model, entry.key)
             if self._entries.get(name) is entry:
                 self._remove(name)
             self._taken = None
             self._changed.notify_all()
+            return entry is not self._unwanted
 
     def ring(self) -> None:
         """Have `take` return soon."""
@@ -70,13 +72,17 @@ class Waiting:
             self._changed.notify_all()
 
     def drop(self, model: str | None = None, patience: float = 0.0) -> int:
-        """Forget a model's blocks, or all, and wait for the one that is being written; returns how many."""
+        """Forget a model's blocks, or all; returns how many. The one that is being written is not wanted any more
+        either, and is waited for up to `patience` seconds.
+        """
         until = time.monotonic() + patience
         with self._changed:
             going = [n for n, each in self._entries.items() if each is not self._taken and model in (None, each.model)]
             for name in going:
                 self._remove(name)
             self._changed.notify_all()
+            if self._taken and model in (None, self._taken.model):
+                self._unwanted = self._taken
             while self._taken and model in (None, self._taken.model):
                 if not self._changed.wait(max(0.0, until - time.monotonic())):
                     break

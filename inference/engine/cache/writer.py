@@ -48,6 +48,8 @@ class Writer(threading.Thread):
 
     def suspicion(self, key: bytes, model: str) -> str | None:
         """Why a block cannot be had until it was looked at."""
+        if not self._suspects:
+            return None
         return self._suspects.get(Place(model, key, True)) or self._suspects.get(Place(model, key, False))
 
     def stop(self, timeout: float) -> None:
@@ -71,7 +73,8 @@ class Writer(threading.Thread):
                 self._look_at_suspects(store)
             if entry:
                 self._save(store, entry)
-                self._waiting.done(entry)
+                if not self._waiting.done(entry):
+                    self._discard(store, entry)
             if store:
                 self._keep_up(store)
         if store := self._opened.store():
@@ -95,6 +98,14 @@ class Writer(threading.Thread):
             except (OSError, sqlite3.Error) as still:
                 self._needed = 2 * entry.size
                 self._fail(still, "dropped_disk_full")
+
+    def _discard(self, store: Store | None, entry: Entry) -> None:
+        """The cache was cleared while this was written."""
+        try:
+            if store:
+                store.discard(Place(entry.model, entry.key, entry.complete))
+        except (OSError, sqlite3.Error):
+            self._counts.add("index_errors")
 
     def _attempt(self, store: Store, entry: Entry) -> None:
         held = store.index.total()[1]

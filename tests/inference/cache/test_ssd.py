@@ -1,6 +1,7 @@
 """The SSD tier as an engine sees it."""
 
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,15 +159,18 @@ def test_a_model_is_cleared_alone_and_then_everything(tier: SsdTier, folder: Pat
     assert tier.read(key_of(1), MODEL) == block(1)
 
 
-def test_what_waits_for_the_disk_is_cleared_too(tier: SsdTier, folder: Path) -> None:
+def test_what_waits_for_the_disk_and_what_is_being_written_is_cleared_too(tier: SsdTier, folder: Path) -> None:
+    clearing = threading.Thread(target=tier.clear, args=(MODEL,))
     with Store(folder) as other, other.index.changing():
         for n in range(5):
             tier.write(block(n))
-        tier.figures()
-        tier._waiting.drop(MODEL)
-    tier.clear(MODEL)
+        wait_for(lambda: list(folder.glob("scratch/*/*[0-9a-f]")), 5, "one is being written")
+        clearing.start()
+        wait_for(lambda: tier.figures()["queued"] == 1, 5, "the others were forgotten")
+    clearing.join()
     settled(tier)
     assert tier.figures()["entries"] == 0
+    assert list(folder.glob("blocks/*/*/*")) == []
 
 
 @pytest.mark.parametrize("model", ["../../etc", "", "AB", "*"])
