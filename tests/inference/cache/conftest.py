@@ -35,7 +35,8 @@ def tier(open_tier: Callable[..., SsdTier]) -> SsdTier:
 
 def settled(tier: SsdTier) -> dict[str, int]:
     """The figures, once nothing waits for the disk."""
-    return wait_for(lambda: (figures := tier.figures())["queued"] == 0 and figures, 30, "everything is written")
+    wait_for(lambda: tier.figures()["queued"] == 0, 30, "everything is written")
+    return tier.figures()
 
 
 def restarted(tier: SsdTier, open_tier: Callable[..., SsdTier], **how: Any) -> SsdTier:

@@ -199,7 +199,7 @@ def test_a_clock_that_jumps_changes_nothing(open_tier: OpenTier, jump: float) ->
 
 def test_an_entry_that_could_not_be_read_again_is_not_taken(tier: SsdTier) -> None:
     wrong = block(1)
-    wrong.tensors["0.keys"] = Tensor("F32", (3,), b"not three floats")  # type: ignore[index]
+    wrong.tensors["0.keys"] = Tensor("F32", (3,), b"not three floats")
     with pytest.raises(ValueError, match=r"0\.keys"):
         tier.write(wrong)
     assert tier.write(block(2))
