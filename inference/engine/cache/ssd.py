@@ -60,18 +60,20 @@ class SsdTier:
 
     def have(self, keys: Sequence[bytes], model: str) -> list[bool | None]:
         """For each key: True for a complete block, False for an incomplete one, None for none. Waiting ones count."""
-        store, there = self._opened.store(), {}
+        # These first: what waits no more, or is suspected no more, the index knows by then.
+        waiting = {key: entry.complete for key in keys if (entry := self._waiting.get(key, model))}
+        suspects = [key for key in keys if self._writer.suspicion(key, model)]
+        there: dict[bytes, bool] = {}
         try:
-            if store:
+            if store := self._opened.store():
                 there = store.index.have(keys, model)
         except sqlite3.Error:
             self._counts.add("index_errors")
-        return [self._known(key, model, there.get(key)) for key in keys]
-
-    def _known(self, key: bytes, model: str, on_disk: bool | None) -> bool | None:
-        if waiting := self._waiting.get(key, model):
-            return waiting.complete or bool(on_disk)
-        return None if self._writer.suspicion(key, model) else on_disk
+        for key in suspects:
+            there.pop(key, None)
+        for key, complete in waiting.items():
+            there[key] = complete or there.get(key, False)
+        return [there.get(key) for key in keys]
 
     def read(self, key: bytes, model: str) -> Entry | None:
         """A block, verified as a whole; None is a miss, counted by its reason. Its tensors are views of one buffer."""
