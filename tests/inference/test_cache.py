@@ -171,8 +171,9 @@ def test_who_may_only_look_cannot_clear(kept: Path, transactional_db: None) -> N
 
 @pytest.mark.parametrize("language", ["zh-hans", "ru"])
 def test_the_page_is_in_the_languages_of_the_house(site: Client, kept: Path, language: str) -> None:
-    shown = text(site.get("/cache/", headers={"Accept-Language": language}).content)
-    words = re.sub(r"FMLX_CACHE_BYTES|fmlx|[MGK]iB|UTC|demo|admin|English|[a-f\d]{12}", "", shown)
+    page = site.get("/cache/", headers={"Accept-Language": language}).content
+    shown = text(page[page.index(b"<main") : page.index(b"</main>")])
+    words = re.sub(r"FMLX_CACHE_BYTES|fmlx|[MGK]iB|UTC|demo|[a-f\d]{12}", "", shown)
     assert re.findall(r"[A-Za-z]{3,}", words) == []
 
 
