@@ -9,15 +9,28 @@ class NoRoom(FmlxError):
 
     status, type, code = 503, "server_error", "no_room_for_lease"
 
-    def __init__(self, *, wanted: int, leased: int, ceiling: int) -> None:
-        free = max(0, ceiling - leased)
-        super().__init__(say("no_room", wanted=wanted, free=free, ceiling=ceiling))
+    def __init__(
+        self, *, wanted: int, leased: int, ceiling: int, message: str = "", retry_after: int | None = None
+    ) -> None:
+        """`message` in place of the plain sentence, with the same figures."""
+        plain = say("no_room", wanted=wanted, free=max(0, ceiling - leased), ceiling=ceiling)
+        super().__init__(message or plain, retry_after=retry_after)
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
 
     @property
     def missing(self) -> int:
         """Bytes that others would have to give back."""
         return self.leased + self.wanted - self.ceiling
+
+
+class RoomPinned(NoRoom):
+    """Whoever else ends, what is pinned stays and leaves too little: there is no end to wait for. `leased` is pinned."""
+
+    status, code = 507, "memory_pinned"
+
+    def __init__(self, *, wanted: int, leased: int, ceiling: int, message: str = "") -> None:
+        plain = say("room_pinned", wanted=wanted, pinned=leased, ceiling=ceiling)
+        super().__init__(wanted=wanted, leased=leased, ceiling=ceiling, message=message or plain)
 
 
 class NeverFits(FmlxError):

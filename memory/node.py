@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol, Self
 
 import structlog
@@ -32,6 +33,7 @@ from memory.workers import Worker, WorkerSpec
 log = structlog.get_logger(__name__)
 BOOKS_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+EXPECTED_WITHIN = timedelta(seconds=2)
 CLOSE_SECONDS = 8.0  # a worker is gone within 5 s, and its lease is released after that
 
 
@@ -87,19 +89,32 @@ class LocalNode:
 
     async def note(self, what: timeline.What, **fields: Any) -> None:
         """Put a fact on this node's timeline (`timeline.record`). A database that is away costs the entry, no more."""
+        await self.write_down(timeline.record, self.row.pk, what, **fields)
+
+    async def write_down(self, write: Callable[..., Any], *args: Any, **fields: Any) -> None:
+        """Do a write that is for those who look on: a database that is away costs the entry, no more."""
         try:
-            await in_database(timeline.record)(self.row.pk, what, **fields)
+            await in_database(write)(*args, **fields)
         except DatabaseError:
-            log.exception("event_not_written", what=what, **fields)
+            log.exception("event_not_written", what=args, **fields)
 
-    async def reserve(self, kind: str, holder: str, size: int) -> Lease:
-        """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
+    async def reserve(self, kind: str, holder: str, size: int, **how: Any) -> Lease:
+        """`Ledger.reserve`. If the caller is cancelled meanwhile, the promise is taken back."""
+        return await self._reserving(self.ledger.reserve, kind, holder, size, **how)
 
-        Raises:
-            NeverFits: larger than this machine could ever promise.
-            NoRoom: it would fit if other leases ended.
-        """
-        reserving = self._in_background(in_database(self.ledger.reserve)(kind, holder, size))
+    async def try_reserve(self, kind: str, holder: str, size: int, **how: Any) -> Lease:
+        """`Ledger.try_reserve`. If the caller is cancelled meanwhile, the promise is taken back."""
+        return await self._reserving(self.ledger.try_reserve, kind, holder, size, **how)
+
+    async def expect_end(self, lease: Lease, seconds: float) -> None:
+        """Its holder expects to be done so soon; written down when that moved."""
+        at = timezone.now() + timedelta(seconds=seconds)
+        if lease.ends_at is None or abs(lease.ends_at - at) > EXPECTED_WITHIN:
+            lease.ends_at = at
+            await self.write_down(self.ledger.expect_end, lease, at)
+
+    async def _reserving(self, reserve: Callable[..., Lease], *args: Any, **how: Any) -> Lease:
+        reserving = self._in_background(in_database(reserve)(*args, **how))
         try:
             return await asyncio.shield(reserving)
         except asyncio.CancelledError:
@@ -192,9 +207,9 @@ class LocalNode:
         if not launching.cancelled() and launching.exception() is None:
             await launching.result().stop("its launch was cancelled")
 
-    def _no_room(self, kind: str, refusal: NoRoom) -> None:
+    def _no_room(self, kind: str, holder: str, refusal: NoRoom) -> None:
         """From any thread."""
-        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind))
+        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind, holder))
 
     def _ask_for_room(self, shortage: Shortage) -> None:
         """One round at a time: who still waits after it is refused again, and asks again."""
