@@ -93,7 +93,7 @@ class Resident:
         """Have it stay when others need memory, or not."""
         if self.lease.pinned != pinned:
             self.lease.pinned = pinned
-            await self._node.write_down(self._node.ledger.pin, self.lease, pinned)
+            await self._node.write_down(self._node.ledger.pin, self.lease, pinned=pinned)
 
     async def stop(self, reason: str, *, fault: bool = False) -> None:
         """End the process; returns when its lease is back."""

@@ -24,7 +24,7 @@ class NoRoom(FmlxError):
 
 
 class RoomPinned(NoRoom):
-    """Whoever else ends, what is pinned stays and leaves too little: there is no end to wait for. `leased` is pinned."""
+    """Whoever else ends, what is pinned stays and leaves too little: waiting has no end. `leased` is pinned."""
 
     status, code = 507, "memory_pinned"
 

@@ -90,7 +90,7 @@ class Ledger:
         """Raises NeverFits, NoRoom, or LeaseClosed."""
         return self._change(lease, "resize", bytes=size)
 
-    def pin(self, lease: Lease, pinned: bool) -> None:
+    def pin(self, lease: Lease, *, pinned: bool) -> None:
         """Its holder stays from now on, whoever waits; or does not any more."""
         self._leases().filter(pk=lease.pk).update(pinned=pinned)
 
@@ -110,15 +110,9 @@ class Ledger:
                 return found
         return []
 
-    def holders(self) -> str:
-        """Who holds what now, as a sentence; empty if nobody does."""
-        held = [f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in self._leases().order_by("id")[:SHOWN]]
-        more = self._leases().count() - len(held)
-        return f"Held by {', '.join(held)}{f' and {more} more' if more > 0 else ''}." if held else ""
-
     def pinned(self, besides: Lease | None = None) -> int:
         """Bytes of leases that stay, whoever waits."""
-        others = self._leases().filter(pinned=True).exclude(pk=besides.pk if besides else None)
+        others = self._leases().filter(pinned=True).exclude(pk=(besides.pk if besides else 0) or 0)
         return others.aggregate(total=Sum("bytes"))["total"] or 0
 
     def release(self, lease: Lease) -> None:
@@ -198,15 +192,16 @@ class Ledger:
         kept = min(first.wanted, max(0, node.ceiling_bytes - others)) if first else 0
         if others + kept + lease.bytes <= node.ceiling_bytes:
             return
-        plain = NoRoom(wanted=lease.bytes, leased=others + kept, ceiling=node.ceiling_bytes)
-        if not kept:
-            raise plain
-        raise NoRoom(
-            wanted=lease.bytes,
-            leased=others + kept,
-            ceiling=node.ceiling_bytes,
-            message=f"{plain.message} Of the rest {first}",
-        )
+        figures = {"wanted": lease.bytes, "leased": others + kept, "ceiling": node.ceiling_bytes}
+        whose = [f"Of the rest {first}" if kept else "", self._holders(lease)]
+        raise NoRoom(**figures, message=" ".join(filter(None, [NoRoom(**figures).message, *whose])))
+
+    def _holders(self, besides: Lease) -> str:
+        """Who holds what now, as a sentence; empty if nobody else does."""
+        others = self._leases().exclude(pk=besides.pk or 0)
+        held = [f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in others.order_by("id")[:SHOWN]]
+        more = others.count() - len(held)
+        return f"Held by {', '.join(held)}{f' and {more} more' if more > 0 else ''}." if held else ""
 
     def _wait(self, kind: str, holder: str, refusal: NoRoom, overtakes: int | None) -> None:
         if overtakes is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ class LocalNode:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # not that of the database's thread, which may not ask itself
         self._makers = RoomMakers()
         self._relief = Relief(self._makers, self.note)
         self._making_room: asyncio.Task[int] | None = None
@@ -209,7 +211,8 @@ class LocalNode:
 
     def _no_room(self, kind: str, holder: str, refusal: NoRoom) -> None:
         """From any thread."""
-        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind, holder))
+        shortage = Shortage(refusal.missing, kind, holder)
+        self._loop.call_soon_threadsafe(self._ask_for_room, shortage, context=self._context)
 
     def _ask_for_room(self, shortage: Shortage) -> None:
         """One round at a time: who still waits after it is refused again, and asks again."""

@@ -111,7 +111,7 @@ class Dispatcher:
                 changed += self._beside_the_pinned(job, refusal)
                 continue
             except NoRoom as refusal:
-                changed += jobs.say_why(job, f"{refusal.message} {self._node.ledger.holders()}".strip())
+                changed += jobs.say_why(job, refusal.message)
                 if job.overtaken >= settings.FMLX.video_overtakes:
                     break
                 passed_over.append(job)
@@ -129,11 +129,8 @@ class Dispatcher:
 
     def _beside_the_pinned(self, job: VideoJob, refusal: RoomPinned) -> list[VideoJob]:
         """Waiting here would have no end; another node may have room."""
-        if (
-            ModelFolder.objects.filter(name=job.model, type=ModelFolder.Type.VIDEO)
-            .exclude(node=self._node.row)
-            .exists()
-        ):
+        others = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).exclude(node=self._node.row)
+        if others.filter(name=job.model).exists():
             return jobs.say_why(job, refusal.message)
         return [jobs.fail(job.pk, job.fence, refusal.code, refusal.message)]
 

@@ -73,6 +73,7 @@ async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
         await sync_to_async(Dispatcher(Here(node, ledger))._choose)()
     sentence = NoRoom(wanted=wanted, leased=promised, ceiling=12 * GIB).message
     assert figures_in(sentence) == [gib(wanted), gib(12 * GIB - promised), "12.00 GiB"]
+    sentence = f"{sentence} Held by engine qwen ({gib(promised)})."
 
     await job.arefresh_from_db()
     assert job.waiting_reason == sentence
@@ -106,3 +107,22 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
     assert (event.message, event.figures["wanted"], event.figures["ceiling"]) == (error["message"], wanted, 16 * GIB)
     assert await metrics(api) == {"wanted": wanted, "ceiling": 16 * GIB}
     assert error["message"] in await sync_to_async(page)(operator, "/memory/")
+
+
+async def test_a_video_for_which_pinned_models_leave_too_little(api, operator, ledger, job, caplog):
+    model = await ModelFolder.objects.select_related("node").aget()
+    wanted, pinned = predict(model, job.width, job.height, job.frames), 16 * GIB - 2**30
+    await sync_to_async(ledger.set_ceiling)(Ceiling(static=16 * GIB))
+    await sync_to_async(ledger.reserve)("engine", "qwen", pinned, pinned=True)
+    asked = {"model": model.name, "prompt": "a red ball", "size": "64x64", "frames": 17}
+    answer = await api.post("/v1/videos", json=asked)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (507, "memory_pinned")
+    assert figures_in(error["message"]) == [gib(wanted), gib(pinned), "16.00 GiB"]
+    figures = {"wanted": wanted, "leased": pinned, "ceiling": 16 * GIB}
+    assert await metrics(api) == figures
+    assert error["message"] in await sync_to_async(page)(operator, "/memory/")
+
+    await sync_to_async(Dispatcher(Here(await Node.objects.aget(), ledger))._choose)()  # one that waited before that
+    await job.arefresh_from_db()
+    assert (job.status, job.error_code, job.error_message) == ("failed", "memory_pinned", error["message"])
