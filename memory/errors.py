@@ -1,5 +1,7 @@
 """What the ledger and the launcher refuse, with the figures."""
 
+from typing import Self
+
 from fmlx_site.errors import FmlxError
 from memory.sentences import say
 
@@ -16,6 +18,11 @@ class NoRoom(FmlxError):
         plain = say("no_room", wanted=wanted, free=max(0, ceiling - leased), ceiling=ceiling)
         super().__init__(message or plain, retry_after=retry_after)
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
+
+    def with_more(self, *sentences: str) -> Self:
+        self.message = " ".join(filter(None, (self.message, *sentences)))
+        self.args = (self.message,)
+        return self
 
     @property
     def missing(self) -> int:

@@ -192,9 +192,8 @@ class Ledger:
         kept = min(first.wanted, max(0, node.ceiling_bytes - others)) if first else 0
         if others + kept + lease.bytes <= node.ceiling_bytes:
             return
-        figures = {"wanted": lease.bytes, "leased": others + kept, "ceiling": node.ceiling_bytes}
-        whose = [f"Of the rest {first}" if kept else "", self._holders(lease)]
-        raise NoRoom(**figures, message=" ".join(filter(None, [NoRoom(**figures).message, *whose])))
+        refusal = NoRoom(wanted=lease.bytes, leased=others + kept, ceiling=node.ceiling_bytes)
+        raise refusal.with_more(f"Of the rest {first}" if kept else "", self._holders(lease))
 
     def _holders(self, besides: Lease) -> str:
         """Who holds what now, as a sentence; empty if nobody else does."""

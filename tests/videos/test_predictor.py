@@ -8,7 +8,7 @@ from videos.predictor import CONSTANTS, largest_size, predict
 
 MIB, GB = 1024**2, 1000**3
 DEMO = {"heads": 4, "decoder_width": 8}
-# `python -m benchmarks.video_memory` on x86_64 Linux, 2 cores, 24 GiB, OpenBLAS, lease 8 GiB, 2026-11-21: peak bytes.
+# `manage.py measure` on x86_64 Linux, 2 cores, 24 GiB, OpenBLAS, lease 8 GiB, 2026-11-21: peak bytes.
 ON_CPU = {
     (64, 64, 17): 244_551_680,
     (64, 64, 81): 256_835_584,
