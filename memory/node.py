@@ -17,8 +17,9 @@ from django.db import DatabaseError
 from fmlx_site.live import announce
 from memory import live, timeline
 from memory.books import Books
-from memory.device import read_device
+from memory.device import Device, read_device
 from memory.errors import LaunchFailed, NoRoom
+from memory.gpu import GpuReader
 from memory.identity import take_name
 from memory.launcher import spawn
 from memory.ledger import Ledger
@@ -74,7 +75,9 @@ class LocalNode:
         """
         with hold_lock(settings.FMLX.run / f"{name}.lock", name):
             node = cls(await in_database(take_name)(name), launcher)
-            books = await in_database(node._recover)()
+            device = await asyncio.to_thread(read_device)
+            node.sampler.gpu = GpuReader() if device and device.kind == "cuda" else None
+            books = await in_database(node._recover)(device)
             node.sampler.start()
             keeping = asyncio.create_task(node._keep_books(books))
             log.info("node_started", name=name, pid=os.getpid(), **node.row.ceiling_terms)
@@ -240,14 +243,14 @@ class LocalNode:
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.to_thread(self.sampler.stop)
 
-    def _recover(self) -> Books:
+    def _recover(self, device: Device | None) -> Books:
         """What a dead node left: end its workers, release their leases, and say how much may be promised now."""
         leases = list(Lease.objects.filter(node=self.row))
         stuck = end_orphans(leases, self._mark)
         for lease in leases:
             if lease.pid not in stuck:
                 self.ledger.release(lease)
-        books = Books(self.row, self.ledger, self.sampler, read_device())
+        books = Books(self.row, self.ledger, self.sampler, device)
         books.write()
         self.row.refresh_from_db()
         return books

@@ -9,8 +9,8 @@ from memory import gib
 from videos.predictor import MIB, Predictor, tokens_of
 
 LEAST_SIZES = 3  # of which different ones: two are always on a line
-# For what differs from run to run: 9 MiB at most over three runs of each of 4 shapes of demo-video (x86_64 Linux, 2
-# cores, MLX 0.32.4, 2026-11-21), and ten times that.
+# For what differs from run to run, 25 times over: two runs of each of six shapes of demo-video were 3.7 MiB apart at
+# most (x86_64 Linux, 2 cores, MLX 0.32.4, mlx-gen 0.38.0, 2026-11-21).
 LEAST_MARGIN = 96 * MIB
 MOST_MARGIN_SHARE = 0.5  # of the largest reading: beyond, the readings do not follow the formula
 

@@ -4,7 +4,7 @@ usage = max(active + outside, footprint, recent peak + outside)     outside: wha
 pass  = usage + bound + margin <= lease
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -45,6 +45,7 @@ class Gate:
     base: int = 0
     outside: int = 0
     learned: int = 0
+    on_resize: Callable[[int], None] = lambda lease: None  # what else follows the lease, in bytes
     decisions: Decisions = field(default_factory=Decisions)
     worst: float = 0.0
     _recent_peak: int = 0
@@ -86,6 +87,7 @@ class Gate:
     def resize(self, lease: int) -> None:
         """The lease was changed. What is kept only for reuse is given back: others may wait for it."""
         self.lease = lease
+        self.on_resize(lease)
         self._forget()
 
     @contextmanager
