@@ -45,7 +45,7 @@ class Gate:
     base: int = 0
     outside: int = 0
     learned: int = 0
-    on_resize: Callable[[int], None] = lambda lease: None  # what else follows the lease, in bytes
+    on_resize: Callable[[int], None] = lambda _lease: None  # what else follows the lease, in bytes
     decisions: Decisions = field(default_factory=Decisions)
     worst: float = 0.0
     _recent_peak: int = 0

@@ -4,7 +4,6 @@ import ctypes
 import os
 import resource
 import sys
-
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +20,7 @@ CACHE_BYTES = 8 * GIB
 
 
 def wired_bytes(lease_bytes: int, recommended: int) -> int:
-    """Of a lease, never more than Metal's recommended working set. Leases together stay under that, and so does this."""
+    """Of a lease, never more than Metal recommends. All leases together stay under that, and so do these."""
     return min(max(LEAST_WIRED_BYTES, lease_bytes - OUTSIDE_MLX_BYTES), lease_bytes, recommended)
 
 
