@@ -12,7 +12,7 @@ from memory.ceiling import GIB, Ceiling
 from memory.ledger import Ledger
 from memory.models import Event, Node
 from videos.dispatch import Dispatcher
-from videos.predictor import predict
+from videos.predictor import built_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,7 +66,7 @@ def job(key, make_job, settings, tmp_path):
 async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
     node = await Node.objects.aget()
     model = await ModelFolder.objects.select_related("node").aget()
-    wanted = predict(model, job.width, job.height, job.frames)
+    wanted = built_in(model).peak(job.width, job.height, job.frames)
     promised = 12 * GIB - wanted + 3 * 2**20
     await sync_to_async(ledger.reserve)("engine", "qwen", promised)
     with caplog.at_level("INFO"):
@@ -96,7 +96,7 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
     with caplog.at_level("INFO"):
         answer = await api.post("/v1/videos", json=asked)
     error = answer.json()["error"]
-    wanted = predict(model, 4096, 4096, 81)
+    wanted = built_in(model).peak(4096, 4096, 81)
     assert (answer.status_code, error["code"], error["param"]) == (413, NeverFits.code, "size")
     assert figures_in(error["message"]) == [gib(wanted), "16.00 GiB"]
     logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]
@@ -111,7 +111,7 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
 
 async def test_a_video_for_which_pinned_models_leave_too_little(api, operator, ledger, job, caplog):
     model = await ModelFolder.objects.select_related("node").aget()
-    wanted, pinned = predict(model, job.width, job.height, job.frames), 16 * GIB - 2**30
+    wanted, pinned = built_in(model).peak(job.width, job.height, job.frames), 16 * GIB - 2**30
     await sync_to_async(ledger.set_ceiling)(Ceiling(static=16 * GIB))
     await sync_to_async(ledger.reserve)("engine", "qwen", pinned, pinned=True)
     asked = {"model": model.name, "prompt": "a red ball", "size": "64x64", "frames": 17}
