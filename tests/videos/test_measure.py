@@ -14,7 +14,7 @@ from tests.house import ask, open_house, workers_of
 from tests.servers import MANAGE, environment_of, manage
 
 GIB = 1024**3
-pytestmark = [pytest.mark.runtime, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.runtime, pytest.mark.timeout(400)]
 FAST = ("demo-video", "--sizes", "32x32,48x48,64x64", "--frames", "5", "--steps", "1")
 KEPT = "from videos.models import Calibration; print([(c.model, len(c.readings)) for c in Calibration.objects.all()])"
 PROMISED = "from videos.models import Attempt; print(Attempt.objects.get().lease_bytes)"
