@@ -3,7 +3,7 @@
 from typing import Self
 
 from fmlx_site.errors import FmlxError
-from memory.sentences import say
+from memory.sentences import join, say
 
 
 class NoRoom(FmlxError):
@@ -20,7 +20,7 @@ class NoRoom(FmlxError):
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
 
     def with_more(self, *sentences: str) -> Self:
-        self.message = " ".join(filter(None, (self.message, *sentences)))
+        self.message = join(self.message, *sentences)
         self.args = (self.message,)
         return self
 

@@ -13,6 +13,7 @@ from memory.ceiling import Ceiling
 from memory.errors import LeaseClosed, NeverFits, NoRoom, RoomPinned
 from memory.line import Line
 from memory.models import Lease, Node
+from memory.sentences import gib, say
 from memory.timeline import Refusals, What, record
 
 SHOWN = 5  # of those who hold memory, in one sentence
@@ -193,14 +194,15 @@ class Ledger:
         if others + kept + lease.bytes <= node.ceiling_bytes:
             return
         refusal = NoRoom(wanted=lease.bytes, leased=others + kept, ceiling=node.ceiling_bytes)
-        raise refusal.with_more(f"Of the rest {first}" if kept else "", self._holders(lease))
+        raise refusal.with_more(first.sentence if first and kept else "", self._holders(lease))
 
     def _holders(self, besides: Lease) -> str:
         """Who holds what now, as a sentence; empty if nobody else does."""
         others = self._leases().exclude(pk=besides.pk or 0)
         held = [f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in others.order_by("id")[:SHOWN]]
         more = others.count() - len(held)
-        return f"Held by {', '.join(held)}{f' and {more} more' if more > 0 else ''}." if held else ""
+        who = ", ".join([*held, f"+{more}"] if more > 0 else held)
+        return say("held_by", who=who) if held else ""
 
     def _wait(self, kind: str, holder: str, refusal: NoRoom, overtakes: int | None) -> None:
         if overtakes is not None:

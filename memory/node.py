@@ -13,6 +13,7 @@ import structlog
 from channels.db import database_sync_to_async as in_database
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from fmlx_site.live import announce
 from memory import live, timeline

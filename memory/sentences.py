@@ -16,7 +16,8 @@ SENTENCES: dict[str, str | Promise] = {
     "no_room": _("%(wanted)s is needed, and %(free)s of the %(ceiling)s ceiling is not promised to others."),
     "never_fits": _("%(wanted)s is needed, and this machine can promise %(ceiling)s at most."),
     "room_pinned": _(
-        "%(wanted)s is needed, and pinned models hold %(pinned)s of the %(ceiling)s there is: unpin or unload one of them."
+        "%(wanted)s is needed, and pinned models hold %(pinned)s of the %(ceiling)s there is: unpin or unload one"
+        " of them."
     ),
     "kept_for": _("Of the rest %(kept)s is kept for %(who)s, which was overtaken %(times)s times."),
     "held_by": _("Held by %(who)s."),

@@ -7,8 +7,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("memory", "0004_waiting_and_gate"),
-        ("videos", "0001_initial"),
+        ("memory", "0005_waiting_and_gate"),
+        ("videos", "0002_said"),
     ]
 
     operations = [
