@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class SiteConfig(AppConfig):
@@ -6,4 +7,6 @@ class SiteConfig(AppConfig):
     label = "fmlx_site"
 
     def ready(self) -> None:
-        from fmlx_site import checks  # noqa: F401, PLC0415 - registers them
+        from fmlx_site import checks, server_options  # noqa: F401, PLC0415 - registers them
+
+        autodiscover_modules("places")

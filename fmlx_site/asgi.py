@@ -12,6 +12,7 @@ from channels.routing import ProtocolTypeRouter
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
 from fmlx_site.lean import LeanHandler, PageHandler
+from fmlx_site.option_store import keep_current
 from fmlx_site.sockets import sockets
 
 lean = LeanHandler()
@@ -20,6 +21,8 @@ LEAN = ("/v1/", "/healthz", "/readyz", "/metrics")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] != "/healthz":  # which tells of the process alone
+        await keep_current()
     handler = lean if scope["path"].startswith(LEAN) else pages
     await handler(scope, receive, send)
 

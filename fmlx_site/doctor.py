@@ -14,6 +14,7 @@ from fmlx_site.environment import Environment
 from inference.discovery import scan
 from memory import gib
 from memory.environments import PROBES, probe, runtime_python
+from videos.options import DISK_FLOOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def examine(environment: Environment) -> Iterator[Finding]:
 
 def _disk(environment: Environment) -> Finding:
     free = shutil.disk_usage(environment.home).free
-    ok = free > environment.disk_floor_bytes
-    return Finding("disk", ok, f"{gib(free)} free in {environment.home}; {gib(environment.disk_floor_bytes)} are kept.")
+    ok = free > DISK_FLOOR_BYTES.value
+    return Finding("disk", ok, f"{gib(free)} free in {environment.home}; {gib(DISK_FLOOR_BYTES.value)} are kept.")
 
 
 def _database() -> Finding:

@@ -23,6 +23,7 @@ from django.urls import set_script_prefix
 from django.utils import translation
 
 from fmlx_site.errors import BodyTooLarge
+from fmlx_site.server_options import BODY_MAX_BYTES
 from inference.api.errors import error_response, plain_status_response
 
 
@@ -38,9 +39,9 @@ class LimitedBody:
                 body.close()
                 raise RequestAborted
             length += len(message.get("body", b""))
-            if length > settings.FMLX.body_max_bytes:
+            if length > BODY_MAX_BYTES.value:
                 body.close()
-                raise BodyTooLarge(f"The body is over this server's limit of {settings.FMLX.body_max_bytes} bytes.")
+                raise BodyTooLarge(f"The body is over this server's limit of {BODY_MAX_BYTES.value} bytes.")
             body.write(message.get("body", b""))
             if not message.get("more_body", False):
                 body.seek(0)

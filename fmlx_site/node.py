@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 from django.conf import settings
 
+from fmlx_site.option_store import follow
 from inference.door import keep_open
 from inference.keeper import keep_engines
 from inference.pool import Pool, here
@@ -62,6 +63,7 @@ async def running_node() -> AsyncIterator[LocalNode]:
             Part("queue", lambda begin: Dispatcher(node).run(begin)),
         ]
         others = [
+            Part("options", lambda _: follow()),
             Part("runtimes", lambda _: keep_runtimes_known(node.row.pk)),
             Part("engines", lambda _: keep_engines(pool)),
             Part("house-keeping", lambda _: keep_house()),

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 import uvicorn
+from asgiref.sync import sync_to_async
 
+from fmlx_site import option_store
 from fmlx_site.asgi import lean
 from fmlx_site.node import running_node
+from fmlx_site.server_options import LOG_LEVEL
 
 T = TypeVar("T")
 GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
@@ -44,8 +48,15 @@ class Server(uvicorn.Server):
             print(f"fmlx is ready at http://{self.config.host}:{self.config.port}", flush=True)  # noqa: T201
 
 
+async def _take_options() -> None:
+    """Those that need a restart are what they are from now on."""
+    await sync_to_async(option_store.load)()
+    logging.getLogger().setLevel(LOG_LEVEL.value)
+
+
 async def serve(host: str, port: int, *, with_node: bool = True) -> None:
     """Until SIGINT or SIGTERM; then open streams get a moment, workers are stopped, jobs go back in line."""
+    await _take_options()
     stop = stop_signal()
     server = Server(host, port)
     async with contextlib.AsyncExitStack() as node:
@@ -62,6 +73,7 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
 
 async def run_node() -> None:
     """A node alone, until SIGINT or SIGTERM."""
+    await _take_options()
     stop = stop_signal()
     async with contextlib.AsyncExitStack() as stack:
         if node := await _before(stop, stack.enter_async_context(running_node())):

@@ -121,7 +121,7 @@ SESSION_COOKIE_NAME = "fmlx_session"
 CSRF_COOKIE_NAME = "fmlx_csrf"
 X_FRAME_OPTIONS = "DENY"
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = FMLX.body_max_bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # both handlers refuse what is larger than the option body_max_bytes (lean.py)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2
 
 LANGUAGE_CODE = "en"

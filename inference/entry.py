@@ -5,11 +5,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.conf import settings
-
 from inference.backoff import Backoff
 from inference.client import Event
 from inference.models import ModelSettings
+from inference.options import IDLE_SECONDS
 from inference.resident import Resident
 
 
@@ -35,7 +34,7 @@ class Entry:
     def idle_seconds(self) -> float:
         """After so long without a request it is unloaded; 0 means never."""
         own = self.settings.idle_seconds
-        return settings.FMLX.engine_idle_seconds if own is None else own
+        return IDLE_SECONDS.value if own is None else own
 
     def state(self) -> Event:
         there = self.resident

@@ -13,6 +13,7 @@ from django.conf import settings
 from inference.client import Answer, Event, ask
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
+from inference.options import PATIENCE_SECONDS
 from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
 from memory.environments import runtime_python
 from memory.models import Lease
@@ -64,7 +65,7 @@ class Resident:
             raise LoadFailed(failure.message) from None
         resident = cls(folder, node, worker, lease)
         resident._in_background(resident._read(progress))
-        patience = settings.FMLX.engine_patience_seconds
+        patience = PATIENCE_SECONDS.value
         spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "patience": patience}
         await worker.send("start", spec=spec | ({"context_limit": limit} if limit else {}))
         try:

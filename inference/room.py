@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.client import Event
+from inference.engine.bounds import KV_STEP, Bounds
+from inference.engine.dimensions import read
+from inference.engine.gate import FLOOR_TOKENS, LEAST_MARGIN, MARGIN_SHARE, MOST_MARGIN
 from memory.device import read_device
 
 MIB = 1024**2
+MOST_TOKENS = 100_000_000  # beyond any context there is
 # An mlx-lm process before any weights: 88 MiB on CPU (Linux, November 2026); a GPU's context is several times that.
 BASE_BYTES = 512 * MIB
 LEAST_WORK_BYTES = 128 * MIB  # one small chunk and the context of a short prompt
@@ -44,6 +48,38 @@ def lease_of(facts: Event, gate: Event) -> int:
 def context_bytes(facts: Event) -> int:
     """The KV cache of one whole context."""
     return int(facts.get("kv_bytes_per_token") or 0) * int(facts.get("context_limit") or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextNeed:
+    """What a lease must be for one prompt of so many tokens: the sum by which the engine admits it. Bytes."""
+
+    base: int
+    bounds: Bounds
+
+    def bytes(self, tokens: int) -> int:
+        promised = self.bounds.cache(1, tokens + KV_STEP)
+        needed = self.base + self.bounds.request(tokens, promised, 1, FLOOR_TOKENS)
+        margin = min(MOST_MARGIN, max(LEAST_MARGIN, -(-needed // (MARGIN_SHARE - 1))))  # a share of the lease itself
+        return max(self.base + LEAST_WORK_BYTES, needed + margin)
+
+    def tokens(self, most: int) -> int:
+        """The longest prompt for which `most` bytes are enough; 0 if none is."""
+        longest, too_long = 0, MOST_TOKENS
+        while too_long - longest > 1:
+            middle = (longest + too_long) // 2
+            longest, too_long = (middle, too_long) if self.bytes(middle) <= most else (longest, middle)
+        return longest
+
+
+def context_need(folder: Path, backend: str, known: Event | None = None) -> ContextNeed:
+    """Raises KeyError, OSError or ValueError when the folder's config.json does not say how large the model is."""
+    on_cpu = backend == "cpu"
+    dimensions = read(json.loads((folder / "config.json").read_text()))
+    base = known["gate"].get("base_bytes", 0) if known else 0
+    return ContextNeed(
+        base or BASE_BYTES + weights_in_memory(folder, widened=on_cpu), Bounds(dimensions, 4 if on_cpu else 2, backend)
+    )
 
 
 def weights_in_memory(folder: Path, *, widened: bool) -> int:

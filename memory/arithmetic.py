@@ -40,12 +40,11 @@ def _decides(terms: Mapping[str, Any], name: str) -> bool:
 def _static(terms: Mapping[str, Any]) -> str:
     inputs = terms["inputs"]
     figures = {"total": gib(inputs["total"]), "reserve": gib(inputs["reserve"]), "tier": inputs["tier"]}
-    if inputs.get("limit"):
-        return (
-            _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
-            % figures
-        )
-    return _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).") % figures
+    others = _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
+    group = _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
+    own = inputs.get("own_limit")
+    limit = "" if own is None else " " + _("The hard limit of the settings is %(own)s.") % {"own": gib(own)}
+    return (group if inputs.get("limit") else others) % figures + limit
 
 
 def _dynamic(terms: Mapping[str, Any]) -> str:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from memory import timeline
+from memory import options, timeline
 from memory.ceiling import Ceiling, compute_ceiling
 from memory.device import Device
 from memory.ledger import Ledger
@@ -40,6 +39,7 @@ class Books:
         """One transaction, since each costs a write to the disk. Promises follow the lowest ceiling of the last
         seconds; who holds a lease already is measured by the highest.
         """
+        self._sampler.period = options.SAMPLE_SECONDS.value
         recent = self._sampler.recent()
         ceilings = [self.ceiling(sample) for sample in recent]
         lowest = min(ceilings, key=lambda one: one.bytes)
@@ -56,11 +56,12 @@ class Books:
         return Standing(leased, *best)
 
     def ceiling(self, sample: Sample) -> Ceiling:
-        fmlx = settings.FMLX
         ceiling = compute_ceiling(
             sample.machine,
-            tier=fmlx.memory_tier,
-            reserve=fmlx.memory_reserve_bytes,
+            tier=options.TIER.value,
+            reserve=options.RESERVE_BYTES.value,
+            share=options.RECLAIMED.value,
+            limit=options.LIMIT_BYTES.value,
             held=sample.held,
             device=self._device.bytes if self._device else None,
             device_name=self._device.name if self._device else "",

@@ -55,13 +55,24 @@ class Ceiling:
 
 
 def compute_ceiling(
-    machine: Machine, *, tier: Tier, reserve: int, held: int, device: int | None, device_name: str = ""
+    machine: Machine,
+    *,
+    tier: Tier,
+    reserve: int,
+    held: int,
+    device: int | None,
+    device_name: str = "",
+    share: float = RECLAIMED_SHARE["custom"],
+    limit: int | None = None,
 ) -> Ceiling:
-    """`reserve` is for the custom tier. `held` is what this node's workers keep: nothing that `machine` counts too."""
-    kept = reserve if tier == "custom" else scaled_reserve(tier, machine.total)
-    share = RECLAIMED_SHARE[tier]
+    """`reserve` and `share` are for the custom tier; `limit` is the operator's own, in bytes. `held` is what this
+    node's workers keep: nothing that `machine` counts too.
+    """
+    own = tier == "custom"
+    kept = reserve if own else scaled_reserve(tier, machine.total)
+    share = share if own else RECLAIMED_SHARE[tier]
     return Ceiling(
-        static=max(0, machine.total - kept),
+        static=max(0, min(machine.total - kept, machine.total if limit is None else limit)),
         dynamic=_in_steps(held + machine.free + int(share * machine.reclaimable)),
         device=device,
         utmost=_in_steps(held + machine.available),
@@ -74,6 +85,7 @@ def compute_ceiling(
             "reclaimable": machine.reclaimable,
             "reclaimable_share": share,
             "limit": machine.limit,
+            "own_limit": limit,
             "device_name": device_name,
         },
     )

@@ -163,10 +163,13 @@ class Ledger:
         fields: dict[str, Any] = {"lease": lease.pk, "bytes": lease.bytes, "figures": figures}
         record(self.node_id, what, kind=lease.kind, holder=lease.holder, **fields)
 
-    def would_fit(self, size: int) -> Room:
-        """The room as it is, if a lease of `size` bytes would be promised now. Raises NeverFits or NoRoom if not."""
+    def would_fit(self, size: int, before: int = 0) -> Room:
+        """The room as it is, if a lease of `size` bytes would be promised now, `before` of them being so already.
+
+        Raises NeverFits or NoRoom if not.
+        """
         with transaction.atomic():
-            self._check_fits(self._locked_node(), Lease(bytes=size), 0)
+            self._check_fits(self._locked_node(), Lease(bytes=size), before)
             return self.room()
 
     def _row(self, lease: Lease, step: Step) -> Lease:

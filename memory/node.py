@@ -26,6 +26,7 @@ from memory.launcher import spawn
 from memory.ledger import Ledger
 from memory.lock import hold_lock
 from memory.models import Lease, Node
+from memory.options import say_resolved, tolerance_of
 from memory.orphans import LEASE_VARIABLE, end_orphans
 from memory.processes import ProcessGroup
 from memory.relief import Relief
@@ -82,6 +83,7 @@ class LocalNode:
             node.sampler.start()
             keeping = asyncio.create_task(node._keep_books(books))
             log.info("node_started", name=name, pid=os.getpid(), **node.row.ceiling_terms)
+            say_resolved(log)
             try:
                 yield node
             finally:
@@ -228,11 +230,17 @@ class LocalNode:
         while not self._closing.is_set():
             try:
                 self._in_background(self._relief.look(await in_database(books.write)()))
+                self._hold_to_tolerance()
                 await announce(live.GROUP, "memory.tick", tick=books.tick)
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), BOOKS_SECONDS)
+
+    def _hold_to_tolerance(self) -> None:
+        """As it is set now, also for workers that were started before."""
+        for worker in self.workers:
+            worker.watch.tolerance = tolerance_of(worker.watch.lease)
 
     async def _close(self, keeping: asyncio.Task[None]) -> None:
         self._closing.set()
@@ -271,8 +279,3 @@ def _log_failure(keeping: asyncio.Task[None]) -> None:
 def worker_mark(name: str) -> dict[str, str]:
     """What the environment of each of a node's workers says."""
     return {"FMLX_NODE": name, "FMLX_HOME": str(settings.FMLX.home)}
-
-
-def tolerance_of(lease: int) -> int:
-    fmlx = settings.FMLX
-    return max(fmlx.memory_tolerance_bytes, int(fmlx.memory_tolerance_share * lease))

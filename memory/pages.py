@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from django.utils import timezone
 
+from memory import words
 from memory.arithmetic import Term, spell_out
 from memory.history import read_history
 from memory.models import Event, Lease, Node
 
 EVENTS_SHOWN = 100
 TABLE_SPAN, TABLE_STEP = timedelta(hours=1), 300  # the chart as a table: an hour in steps of 5 min
+GATE = "gate"
 DECISIONS = (Event.What.REFUSED, Event.What.KILLED, Event.What.EVICTED, Event.What.SHORT, Event.What.CEILING)
 
 
@@ -28,7 +31,32 @@ class Row:
 @dataclass(slots=True)
 class LeaseRow:
     lease: Lease
-    sizes: list[int] = field(default_factory=list)  # promised at first, and after each change
+    sizes: list[tuple[datetime, int]] = field(default_factory=list)  # promised at first, and after each change
+
+    @property
+    def first(self) -> int:
+        return self.sizes[0][1] if self.sizes else self.lease.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an engine's gate decided, `times` within a minute, with the figures of the last time. Bytes."""
+
+    at: datetime
+    model: str
+    decision: words.Word
+    times: int | None
+    need: int | None
+    bound: int | None
+    lease: int | None
+    tokens: int | None
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        said = event.figures
+        decision = words.of_decision(str(said.get("decision", "")))
+        figures = [said.get(name) for name in ("times", "need_bytes", "bound_bytes", "lease_bytes", "tokens")]
+        return cls(event.at, event.holder, decision, *figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +68,7 @@ class State:
     leases: list[LeaseRow]
     terms: list[Term]
     events: list[Event]
+    gates: list[Gate]
     table: list[Row]
 
     @property
@@ -63,15 +92,17 @@ def read_state(name: str | None) -> State | None:
         return None
     node = named[0] if named else max(nodes, key=lambda one: one.heartbeat_at)
     hour = timezone.now() - TABLE_SPAN
-    events = list(Event.objects.filter(node=node, at__gte=hour, what__in=DECISIONS)[:EVENTS_SHOWN])
-    return State(node, nodes, _leases(node), spell_out(node.ceiling_terms), events, _table(node))
+    lately = Event.objects.filter(node=node, at__gte=hour)
+    events = list(lately.filter(what__in=DECISIONS)[:EVENTS_SHOWN])
+    gates = [Gate.of(event) for event in lately.filter(what=GATE)[:EVENTS_SHOWN]]
+    return State(node, nodes, _leases(node), spell_out(node.ceiling_terms), events, gates, _table(node))
 
 
 def _leases(node: Node) -> list[LeaseRow]:
     rows = {lease.pk: LeaseRow(lease) for lease in Lease.objects.filter(node=node).order_by("id")}
     sizes = Event.objects.filter(lease__in=rows, what__in=(Event.What.RESERVED, Event.What.RESIZED), node=node)
     for event in sizes.order_by("id"):
-        rows[event.lease or 0].sizes.append(event.bytes or 0)
+        rows[event.lease or 0].sizes.append((event.at, event.bytes or 0))
     return list(rows.values())
 
 

@@ -19,8 +19,8 @@ from memory.watch import Watch
 from memory.watchdog import enforce
 
 log = structlog.get_logger(__name__)
-PERIOD_SECONDS = 0.25
-RECENT = 20  # ticks, 5 s: an application that starts or a build step; a ceiling that follows each of them flaps
+PERIOD_SECONDS = 0.25  # unless the books say otherwise (options.SAMPLE_SECONDS)
+RECENT_SECONDS = 5.0  # an application that starts or a build step; a ceiling that follows each of them flaps
 LATE_SECONDS = 1.0  # the node itself did not run: a suspended machine, a stopped process
 
 ReadFootprint = Callable[..., Footprint | None]
@@ -51,12 +51,13 @@ class Sampler:
     def __init__(self, read: ReadFootprint = read_footprint) -> None:
         self._read = read
         self.gpu: GpuReader | None = None  # on a machine whose accelerator has memory of its own
+        self.period = PERIOD_SECONDS
         self._watched: list[Watch] = []
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._ticked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
-        self._recent = deque([Sample(read_machine())], maxlen=RECENT)
+        self._recent = deque([Sample(read_machine())])
 
     @property
     def latest(self) -> Sample:
@@ -89,7 +90,7 @@ class Sampler:
 
     def tick(self, now: float) -> None:
         """Read everything once and judge it. `now` is on the monotonic clock."""
-        late = now - self._ticked - PERIOD_SECONDS
+        late = now - self._ticked - self.period
         self._ticked = now
         table = sessions()
         with self._lock:
@@ -103,6 +104,8 @@ class Sampler:
         sample = Sample(read_machine(), workers, held)
         with self._lock:
             self._recent.append(sample)
+            while len(self._recent) * self.period > RECENT_SECONDS:
+                self._recent.popleft()
 
     def _observe(self, watch: Watch, table: Sessions) -> None:
         if watch.group is None:
@@ -118,7 +121,7 @@ class Sampler:
             watch.note(found.with_gpu(on_gpu))
 
     def _run(self) -> None:
-        while not self._stopped.wait(PERIOD_SECONDS):
+        while not self._stopped.wait(self.period):
             try:
                 self.tick(time.monotonic())
             except Exception:

@@ -1,48 +1,43 @@
 """The Memory page, and what it fetches while it is open."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
-from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
 from memory import words
 from memory.api import read_events, read_samples
 from memory.fit import QUESTIONS, Answer, Question, answers
 from memory.pages import read_state
 
-View = TypeVar("View", bound=Callable[..., Any])
+SEE = "memory.view_lease"
 SPANS = {"5m": (timedelta(minutes=5), 1), "1h": (timedelta(hours=1), 1)} | {
     "48h": (timedelta(hours=48), 60),
     "30d": (timedelta(days=30), 3600),
 }
 
 
-def allowed(view: View) -> View:
-    return login_required(permission_required("memory.view_lease", raise_exception=True)(view))
-
-
-@allowed
+@allowed(SEE)
 @require_safe
 def memory(request: HttpRequest) -> HttpResponse:
     context = {"state": read_state(request.GET.get("node")), "words": words.for_scripts(), **_fit(request)}
     return render(request, "memory/memory.html", context)
 
 
-@allowed
+@allowed(SEE)
 @require_safe
 def state(request: HttpRequest) -> HttpResponse:
     """Figures, leases and events, for a page that is open while they change."""
     return render(request, "memory/_state.html", {"state": read_state(request.GET.get("node"))})
 
 
-@allowed
+@allowed(SEE)
 @require_safe
 def fit(request: HttpRequest) -> HttpResponse:
     return render(request, "memory/_fit.html", _fit(request))
@@ -68,7 +63,7 @@ def _answers(question: Question, form: forms.Form) -> list[Answer] | None:
         return None
 
 
-@allowed
+@allowed(SEE)
 @require_safe
 def samples(request: HttpRequest) -> HttpResponse:
     """`?span=5m|1h|48h|30d`: columns for the chart, and the events that are marks on it."""

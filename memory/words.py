@@ -11,6 +11,12 @@ Word = str | Promise
 
 KINDS: dict[str, Word] = {"generator": _("generator"), "engine": _("engine")}
 
+DECISIONS: dict[str, Word] = {
+    "shrunk": _("smaller chunks"),
+    "waited": _("had to wait"),
+    "refused": _("refused"),
+}
+
 SENTENCES: dict[str, Word] = {
     "time": _("When"),
     "used": _("In use by everybody"),
@@ -26,6 +32,10 @@ SENTENCES: dict[str, Word] = {
 
 def of_kind(kind: str) -> Word:
     return KINDS.get(kind, kind)
+
+
+def of_decision(decision: str) -> Word:
+    return DECISIONS.get(decision, decision)
 
 
 def for_scripts() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from fmlx_site.asgi import application
+from fmlx_site.options import STORED
 from tests import servers
 from tests.early import ROOT, make_home
 from tests.house import copy_house, furnish
@@ -50,6 +51,13 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The thread that async tests reach the database through keeps its connection, and PostgreSQL then its database."""
     yield
     asyncio.run(sync_to_async(connections.close_all)())
+
+
+@pytest.fixture(autouse=True)
+def _options_as_declared() -> Iterator[None]:
+    """What a test stored goes with its database."""
+    yield
+    STORED.now, STORED.at_start, STORED.loaded = {}, {}, False
 
 
 @pytest.fixture

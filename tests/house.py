@@ -69,6 +69,14 @@ class Client(httpx.Client):
         assert answer.is_success, f"{method} {url} gave {answer.status_code}: {answer.text}"
         return answer.json()
 
+    def operate(self) -> httpx.Client:
+        """The pages, as the operator `admin` sees them in a browser of their own."""
+        browser = httpx.Client(base_url=self.base_url, follow_redirects=True, timeout=30, trust_env=False)
+        browser.get("/login/")
+        form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["fmlx_csrf"]}
+        browser.post("/login/", data=form).raise_for_status()
+        return browser
+
     def until(self, video_id: str, *statuses: str, timeout: float = 60) -> Video:
         """The video when it has one of these states."""
 

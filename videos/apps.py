@@ -8,7 +8,7 @@ class VideosConfig(AppConfig):
 
     def ready(self) -> None:
         from memory.fit import register  # noqa: PLC0415 - models are there only now
-        from videos import sentences  # noqa: F401, PLC0415 - registers them
+        from videos import options, sentences  # noqa: F401, PLC0415 - registers them
         from videos.fit import VideoQuestion  # noqa: PLC0415
 
         register(VideoQuestion())

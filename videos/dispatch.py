@@ -16,7 +16,7 @@ from inference.models import ModelFolder
 from memory import LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, say
 from memory.environments import runtime_python
 from memory.models import Lease
-from videos import jobs, live, settle, storage
+from videos import jobs, live, options, settle, storage
 from videos.errors import FenceLost
 from videos.generation import RUNTIME, Generation
 from videos.models import VideoJob
@@ -67,7 +67,7 @@ class Dispatcher:
             self._collect()
             await self._reconcile()
             await self._take_over_from_the_dead()
-            while len(self._running) < settings.FMLX.video_workers and (taken := await self._take()):
+            while len(self._running) < options.WORKERS.value and (taken := await self._take()):
                 self._start(*taken)
         except (DatabaseError, InterfaceError):
             log.exception("The queue could not be read; trying again.")
@@ -104,7 +104,7 @@ class Dispatcher:
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
             folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
             try:
-                overtakes = settings.FMLX.video_overtakes
+                overtakes = options.OVERTAKES.value
                 lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job), overtakes=overtakes)
                 self._reserved = lease
             except RoomPinned as refusal:
@@ -112,7 +112,7 @@ class Dispatcher:
                 continue
             except NoRoom as refusal:
                 changed += jobs.say_why(job, refusal.message)
-                if job.overtaken >= settings.FMLX.video_overtakes:
+                if job.overtaken >= options.OVERTAKES.value:
                     break
                 passed_over.append(job)
                 continue

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inference.models import ModelFolder
+from memory.fit import Wanted
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
 from videos.shape import Shape, shape_of
@@ -34,10 +34,10 @@ class VideoQuestion:
     def form(self, data: Any = None) -> forms.Form:
         return FitForm(data)
 
-    def wanted(self, form: forms.Form) -> Iterable[tuple[int, int]]:
+    def wanted(self, form: forms.Form) -> Iterable[Wanted]:
         for folder in _folders().filter(name=form.cleaned_data["model"]).order_by("node__name"):
             shape = _shape(form, folder)
-            yield folder.node_id, predict(folder, shape.width, shape.height, shape.frames)
+            yield Wanted(folder.node_id, predict(folder, shape.width, shape.height, shape.frames))
 
     def hint(self, form: forms.Form, node_id: int, most: int) -> str:
         folder = _folders().get(name=form.cleaned_data["model"], node=node_id)
@@ -49,7 +49,7 @@ class VideoQuestion:
 def _shape(form: forms.Form, folder: ModelFolder) -> Shape:
     """What would be made of the request. Raises InvalidRequest above a limit of this server."""
     asked = {name: form.cleaned_data[name] for name in ("width", "height", "frames")}
-    return shape_of(CreateVideo(prompt="-", **asked), folder.pipeline, folder.defaults, settings.FMLX)
+    return shape_of(CreateVideo(prompt="-", **asked), folder.pipeline, folder.defaults)
 
 
 def _folders() -> Any:

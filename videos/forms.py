@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
+from videos import options
 
 CUSTOM = "custom"
 SIZES = (
@@ -100,8 +100,8 @@ class VideoForm(forms.Form):
     def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None) -> None:
         super().__init__(data, initial=initial)
         self._field("model").choices = [(name, name) for name in models]
-        self._field("steps").widget.attrs["max"] = settings.FMLX.video_max_steps
-        self._field("frames").widget.attrs["max"] = settings.FMLX.video_max_frames
+        self._field("steps").widget.attrs["max"] = options.MAX_STEPS.value
+        self._field("frames").widget.attrs["max"] = options.MAX_FRAMES.value
 
     def _field(self, name: str) -> Any:
         return self.fields[name]

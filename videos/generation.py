@@ -13,7 +13,7 @@ from inference.models import ModelFolder
 from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec, say
 from memory.environments import runtime_python
 from memory.models import Lease
-from videos import jobs, live, settle, storage
+from videos import jobs, live, options, settle, storage
 from videos.errors import FenceLost
 from videos.models import Attempt, VideoJob
 from videos.outcome import Outcome, outcome_of
@@ -108,8 +108,8 @@ class Generation:
             log=storage.log_file(self.job),
             cwd=work,
             env={},
-            timeout_seconds=settings.FMLX.video_timeout_seconds,
-            stall_seconds=settings.FMLX.video_stall_seconds,
+            timeout_seconds=options.TIMEOUT_SECONDS.value,
+            stall_seconds=options.STALL_SECONDS.value,
         )
 
     def _spec(self, work: Path) -> dict[str, Any]:

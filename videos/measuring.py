@@ -17,6 +17,7 @@ from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
 from memory import LocalNode, WorkerSpec, gib
 from memory.environments import runtime_python
+from videos import options
 from videos.calibration import Reading
 from videos.generation import RUNTIME
 from videos.models import Calibration
@@ -104,7 +105,7 @@ class Measurement:
             argv=[str(runtime_python(settings.FMLX.home, RUNTIME)), "-m", "videos.runtimes.mlx_gen.worker"],
             log=settings.FMLX.logs / "workers" / "measure.log",
             cwd=work,
-            stall_seconds=settings.FMLX.video_stall_seconds,
+            stall_seconds=options.STALL_SECONDS.value,
         )
 
     def _spec(self, shape: Shape, lease: int, work: Path) -> dict[str, Any]:
@@ -119,13 +120,13 @@ def matrix(folder: ModelFolder, sizes: Sequence[str], frames: Sequence[int]) -> 
     Raises:
         InvalidRequest: above a limit of this server.
     """
-    own = shape_of(CreateVideo(prompt="-"), folder.pipeline, folder.defaults, settings.FMLX)
+    own = shape_of(CreateVideo(prompt="-"), folder.pipeline, folder.defaults)
     wanted = [*sizes] or [_scaled(own, scale, SIDE_MULTIPLE[folder.pipeline]) for scale in SCALES]
-    limit = settings.FMLX.video_max_pixels
+    limit = options.MAX_PIXELS.value
     able = [size for size in dict.fromkeys(wanted) if sizes or _pixels(size) <= limit]
     lengths = frames or sorted({max(5, own.frames // 4), own.frames})
     made = [
-        shape_of(CreateVideo(prompt="-", size=size, frames=count), folder.pipeline, folder.defaults, settings.FMLX)
+        shape_of(CreateVideo(prompt="-", size=size, frames=count), folder.pipeline, folder.defaults)
         for size in able
         for count in lengths
     ]

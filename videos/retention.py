@@ -5,12 +5,11 @@ from datetime import timedelta
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from videos import jobs, live, storage
+from videos import jobs, live, options, storage
 from videos.models import Artifact, VideoJob
 
 log = structlog.get_logger(__name__)
@@ -51,7 +50,7 @@ def _beyond_the_limits() -> list[VideoJob]:
     count, total = len(sizes), sum(size for _, size in sizes)
     going = []
     for pk, size in sizes:
-        if count <= settings.FMLX.video_keep_count and total <= settings.FMLX.video_keep_bytes:
+        if count <= options.KEEP_COUNT.value and total <= options.KEEP_BYTES.value:
             break
         going.append(pk)
         count, total = count - 1, total - size

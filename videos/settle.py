@@ -4,12 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from memory import Exit, join, parts_of, say
-from videos import jobs, storage
+from videos import jobs, options, storage
 from videos.errors import FenceLost
 from videos.models import Artifact, Attempt, VideoJob
 from videos.outcome import Outcome
@@ -57,7 +56,7 @@ def _complete(job: VideoJob, attempt: Attempt, work: Path, manifest: dict[str, A
 def _finish(
     job: VideoJob, attempt: Attempt, kept: list[Artifact], manifest: dict[str, Any], exit_: Exit | None
 ) -> VideoJob:
-    expires_at = timezone.now() + timedelta(seconds=settings.FMLX.video_keep_seconds)
+    expires_at = timezone.now() + timedelta(seconds=options.KEEP_SECONDS.value)
     with transaction.atomic():
         finished = jobs.finish(
             job.pk,
@@ -80,10 +79,10 @@ def try_again_or_fail(job: VideoJob, code: str, message: str, *, gave_way: bool,
         return jobs.retry(job.pk, job.fence, code, message, after=0, attempt_count=job.attempt_count - 1)
     if not transient:
         return jobs.fail(job.pk, job.fence, code, message)
-    if job.attempt_count >= settings.FMLX.video_attempts:
+    if job.attempt_count >= options.ATTEMPTS.value:
         return jobs.fail(job.pk, job.fence, code, join(message, say("last_attempt", number=job.attempt_count)))
     doublings = min(job.attempt_count - 1, MOST_DOUBLINGS)
-    back_off = settings.FMLX.video_backoff_seconds * 2**doublings
+    back_off = options.BACKOFF_SECONDS.value * 2**doublings
     return jobs.retry(job.pk, job.fence, code, join(message, say("tried_again")), after=back_off)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from fmlx_site.environment import Environment
 from fmlx_site.errors import InvalidRequest
+from videos import options
 from videos.schemas import CreateVideo
 
 # Latent frames cover 4 frames each after the first; a side is patches of 2 latents of 8 (or 16) pixels.
@@ -37,7 +37,7 @@ class Shape:
     seed: int
 
 
-def shape_of(request: CreateVideo, pipeline: str, defaults: dict[str, Any], limits: Environment) -> Shape:
+def shape_of(request: CreateVideo, pipeline: str, defaults: dict[str, Any]) -> Shape:
     """The shape that will be made.
 
     Raises:
@@ -55,7 +55,7 @@ def shape_of(request: CreateVideo, pipeline: str, defaults: dict[str, Any], limi
         steps=request.steps or int(merged["steps"]),
         seed=request.seed if request.seed is not None else secrets.randbelow(2**31),
     )
-    _check(request, shape, limits)
+    _check(request, shape)
     return shape
 
 
@@ -73,14 +73,14 @@ def _frames(request: CreateVideo, fps: int, default: int) -> int:
     return FRAMES_PER_LATENT * math.ceil(max(0, wanted - 1) / FRAMES_PER_LATENT) + 1
 
 
-def _check(request: CreateVideo, shape: Shape, limits: Environment) -> None:
+def _check(request: CreateVideo, shape: Shape) -> None:
     pixels = shape.width * shape.height
     size_field = "width" if request.width else "height" if request.height else "size"
     frames_field = "frames" if request.frames else "seconds"
     for field, value, limit, sentence in (
-        (size_field, pixels, limits.video_max_pixels, PIXELS),
-        (frames_field, shape.frames, limits.video_max_frames, FRAMES),
-        ("steps", shape.steps, limits.video_max_steps, STEPS),
+        (size_field, pixels, options.MAX_PIXELS.value, PIXELS),
+        (frames_field, shape.frames, options.MAX_FRAMES.value, FRAMES),
+        ("steps", shape.steps, options.MAX_STEPS.value, STEPS),
     ):
         if value > limit:
             raise InvalidRequest(sentence % {"value": value, "limit": limit}, param=field)

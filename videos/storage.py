@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from videos import options
 from videos.models import Artifact, VideoJob
 
 
@@ -122,4 +123,4 @@ def _remove(folders: Iterable[Path]) -> int:
 def disk_is_low() -> int | None:
     """Free bytes when they are below the floor, else None."""
     free = shutil.disk_usage(settings.FMLX.home).free
-    return free if free < settings.FMLX.disk_floor_bytes else None
+    return free if free < options.DISK_FLOOR_BYTES.value else None

@@ -3,7 +3,6 @@
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.utils.translation import gettext as _
 from ninja.errors import ValidationError
 from pydantic import ValidationError as PydanticError
@@ -15,7 +14,7 @@ from inference.catalog import find_model, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
-from videos import jobs, live, storage
+from videos import jobs, live, options, storage
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
@@ -54,12 +53,12 @@ async def submit(
 ) -> VideoJob:
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
     folder = await _video_model(request.model)
-    shape = shape_of(request, folder.pipeline, folder.defaults, settings.FMLX)
+    shape = shape_of(request, folder.pipeline, folder.defaults)
     await sync_to_async(_check_memory)(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
-            % {"free": gib(free), "floor": gib(settings.FMLX.disk_floor_bytes)}
+            % {"free": gib(free), "floor": gib(options.DISK_FLOOR_BYTES.value)}
         )
     job = VideoJob(
         key=key,
@@ -78,7 +77,7 @@ async def submit(
         **_guidance(request, folder.defaults),
         pipeline=folder.pipeline,
     )
-    accepted = await sync_to_async(jobs.submit)(job, settings.FMLX.video_max_queued)
+    accepted = await sync_to_async(jobs.submit)(job, options.MAX_QUEUED.value)
     if accepted.new:
         await live.job_changed(accepted.job)
         await live.wake_nodes()

@@ -1,19 +1,19 @@
 """Pages over the same functions as the API. Plain forms and links; htmx and the socket only make them quicker."""
 
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
+from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, submission, words
@@ -22,17 +22,7 @@ from videos.errors import AlreadyFinished, IdempotencyConflict
 from videos.forms import VideoForm, new_token, video_models
 from videos.models import VideoJob
 
-View = TypeVar("View", bound=Callable[..., Any])
 LOG_TAIL_BYTES = 64 * 1024
-
-
-def allowed(permission: str) -> Callable[[View], View]:
-    """Log in first; then a 403 for who may not."""
-
-    def decorate(view: View) -> View:
-        return login_required(permission_required(permission, raise_exception=True)(view))
-
-    return decorate
 
 
 @allowed("videos.view_videojob")

@@ -110,10 +110,7 @@ class Admission:
     def _need(self, prefill: Prefill) -> int:
         """What it will hold, and the most that bringing it there takes on top."""
         length, count = len(prefill.tokens), len(prefill.sequences)
-        chunk = min(FLOOR_TOKENS, max(1, prefill.total))
-        filling = self._bounds.forward(1, chunk, max(0, prefill.total - chunk))
-        joining = self._bounds.cache(1, length) + self._bounds.join(count, length, count, length)
-        return max(self.promise(prefill.sequences) + filling, joining)
+        return self._bounds.request(length, self.promise(prefill.sequences), count, FLOOR_TOKENS)
 
     def _no_room(self, prefill: Prefill, retry_after: int) -> Refusal:
         need = self._need(prefill)

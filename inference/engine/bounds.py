@@ -56,6 +56,13 @@ class Bounds:
         copies = 2 * self.cache(joining, joining_length)  # the merged cache and BatchGenerator's copy of it
         return self.cache(batch, length + 1) + copies + self.decode(batch, length)
 
+    def request(self, prompt: int, promised: int, choices: int, chunk: int) -> int:
+        """What a prompt and its answers hold, `promised` of it ahead, and the most that getting there takes on top."""
+        filled = prompt - 1  # the last token goes into the first decode step
+        filling = self.forward(1, min(chunk, max(1, filled)), max(0, filled - chunk))
+        joining = self.cache(1, prompt) + self.join(choices, prompt, choices, prompt)
+        return max(promised + filling, joining)
+
     @property
     def _dims(self) -> Dimensions:
         return self.dimensions

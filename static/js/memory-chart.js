@@ -5,6 +5,7 @@ import { size } from "./memory-words.js";
 
 const BANDS = 8; // colours, then again from the first
 const HEIGHT = 320;
+const LONGEST_NAME = 24; // characters, of a name in the legend
 const NEAR = 12; // pixels between the pointer and a mark
 const LOUD = { refused: "--bad", killed: "--bad", short: "--bad", evicted: "--warn", ceiling: "--warn", node_started: "--accent" };
 const words = JSON.parse(document.getElementById("words").textContent);
@@ -24,9 +25,11 @@ function colour(name) {
 }
 
 const faint = (value) => `color-mix(in srgb, ${value} 35%, transparent)`;
+// The middle goes first: models of a family and ids differ at their ends.
+const short = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME / 2)}…${name.slice(-LONGEST_NAME / 2)}` : name);
 const nameOf = (band) => {
   const kind = words.kind[band.kind] ?? band.kind;
-  return band.holder ? `${band.holder} (${kind})` : say("merged", band.merged, kind);
+  return band.holder ? `${short(band.holder)} (${kind})` : say("merged", band.merged, kind);
 };
 
 export class Chart {

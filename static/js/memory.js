@@ -22,8 +22,10 @@ async function load() {
   clearTimeout(refreshing);
   const wanted = span;
   const query = new URLSearchParams({ span: wanted, node });
+  holder.setAttribute("aria-busy", "true");
   const response = await fetch(`${holder.dataset.chart}?${query}`, { headers: { Accept: "application/json" } });
   if (wanted !== span) return;
+  holder.removeAttribute("aria-busy");
   if (response.ok) chart.show(await response.json(), SECONDS[span]);
   else mark.textContent = say("failed");
   if (REFRESH[span]) refreshing = setTimeout(() => paused || load(), REFRESH[span]);
@@ -32,9 +34,9 @@ async function load() {
 async function reread() {
   const response = await fetch(`${state.dataset.state}?${new URLSearchParams({ node })}`);
   if (!response.ok || response.redirected || state.contains(document.activeElement)) return;
-  const open = state.querySelector("details")?.open;
+  const open = [...state.querySelectorAll("details[open]")].map((one) => one.dataset.keep);
   state.innerHTML = await response.text();
-  state.querySelector("details").open = open;
+  for (const one of state.querySelectorAll("details")) one.open = open.includes(one.dataset.keep);
   localTimes(state);
 }
 

@@ -60,6 +60,16 @@ def browser_context_args(browser_context_args: dict[str, Any], base_url: str) ->
 @pytest.fixture
 def page(context: BrowserContext, base_url: str) -> Iterator[Page]:
     """A page whose console stays free of errors and that asks nobody but the server."""
+    yield from _watched(context, base_url)
+
+
+@pytest.fixture
+def tab(context: BrowserContext, base_url: str) -> Iterator[Page]:
+    """A second one, of the same browser."""
+    yield from _watched(context, base_url)
+
+
+def _watched(context: BrowserContext, base_url: str) -> Iterator[Page]:
     complaints: list[str] = []
     opened = context.new_page()
     opened.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)

@@ -21,7 +21,7 @@ from memory.ceiling import GIB, compute_ceiling
 from memory.errors import NoRoom
 from memory.ledger import Ledger
 from memory.machine import Machine
-from memory.models import Lease, Node, Sample
+from memory.models import Event, Lease, Node, Sample
 from memory.node import LocalNode
 from videos.predictor import predict
 
@@ -78,6 +78,16 @@ def test_a_lease_shows_what_it_was_promised_holds_and_how_it_grew(site: Client, 
     Lease.objects.filter(pk=lease.pk).update(footprint_bytes=GIB, peak_bytes=3 * GIB)
     shown = text(site.get("/memory/").content)
     assert re.search(r"qwen engine reserved 5.0 GiB 1.0 GiB 3.0 GiB .*? UTC 2.0 GiB → 5.0 GiB", shown)
+
+
+def test_what_a_gate_decided_is_shown_with_its_numbers(site: Client, books: Ledger, row: Node) -> None:
+    figures = {"decision": "waited", "times": 3, "tokens": 2048}
+    sizes = {"need_bytes": 4 * GIB, "bound_bytes": GIB, "lease_bytes": 3 * GIB}
+    Event.objects.create(node=row, what="gate", kind="engine", holder="qwen", figures={**figures, **sizes})
+    Event.objects.create(node=row, what="gate", kind="engine", holder="bge", figures={"decision": "refused"})
+    shown = text(site.get("/memory/").content)
+    assert re.search(r"UTC qwen had to wait 3 4.0 GiB 1.0 GiB 3.0 GiB 2048", shown)
+    assert re.search(r"UTC bge refused — — — — —", shown)
 
 
 def test_the_chart_is_a_table_too(site: Client, books: Ledger, row: Node) -> None:

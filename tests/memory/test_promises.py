@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
+from fmlx_site.options import STORED
 from memory.ceiling import GIB
 from memory.errors import LeaseClosed, NeverFits, NoRoom
 from memory.footprint import Footprint
@@ -236,7 +237,8 @@ def test_leases_and_workers_stay_one_whatever_happens(
 ) -> None:
     world = World()
     monkeypatch.setattr("memory.sampler.read_machine", world.machine)
-    for name, value in (("sampler.PERIOD_SECONDS", 0.03), ("sampler.RECENT", 2), ("node.BOOKS_SECONDS", 0.03)):
+    monkeypatch.setattr(STORED, "now", {"memory_sample_seconds": 0.03})
+    for name, value in (("sampler.RECENT_SECONDS", 0.06), ("node.BOOKS_SECONDS", 0.03)):
         monkeypatch.setattr(f"memory.{name}", value)
     monkeypatch.setattr("memory.relief.ANSWER_SECONDS", 0.2)
     NodeMachine.world, NodeMachine.folder = world, home

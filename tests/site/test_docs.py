@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmlx_site.environment import Environment
+from fmlx_site.options import OPTIONS
 from tests.early import ROOT
 
 DOCS = ROOT / "docs"
@@ -45,6 +46,13 @@ def test_every_setting_is_in_the_table_and_none_that_is_gone() -> None:
     assert settings() - listed == set()
     beside = {"FMLX_RUNTIME_VARIANT", "PYTHON", "UPGRADE"}
     assert listed - settings() - beside == set()
+
+
+def test_every_option_is_in_a_table_with_its_default() -> None:
+    text = (DOCS / "configuration.md").read_text()
+    beside = {name: option.default for name, option in OPTIONS.items() if not option.variable}
+    rows = re.findall(r"^\| `([a-z_]+)` \| (?:`([\d.]+)`|none) \|", text, re.MULTILINE)
+    assert {name: float(shown) if shown else None for name, shown in rows} == beside
 
 
 def test_the_defaults_in_the_table_are_the_real_ones() -> None:

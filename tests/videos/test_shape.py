@@ -1,6 +1,5 @@
 import pytest
 
-from fmlx_site.environment import Environment
 from fmlx_site.errors import InvalidRequest
 from videos.schemas import CreateVideo
 from videos.shape import shape_of
@@ -9,7 +8,7 @@ A14B = "wan2.2-t2v-a14b"
 
 
 def shape(pipeline=A14B, defaults=None, **asked):
-    return shape_of(CreateVideo(prompt="x", **asked), pipeline, defaults or {}, Environment())
+    return shape_of(CreateVideo(prompt="x", **asked), pipeline, defaults or {})
 
 
 @pytest.mark.parametrize(

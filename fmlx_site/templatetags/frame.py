@@ -1,0 +1,15 @@
+"""What every page has around its content."""
+
+from typing import Any
+
+from django import template
+
+from fmlx_site.navigation import Section, sections
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: template.Context) -> list[Section]:
+    request: Any = context.get("request")
+    return sections(request) if request is not None and request.user.is_authenticated else []

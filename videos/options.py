@@ -1,0 +1,100 @@
+"""What can be set about videos: how many at once, how large, how often tried, and how long they are kept."""
+
+from django.utils.translation import gettext_lazy as _
+
+from fmlx_site.options import Group, Option
+from fmlx_site.units import DAYS, IN_GIB, MINUTES, PIXELS, SECONDS
+
+VIDEOS = Group("videos", _("Videos"), _("How many at once, how large, how often they are tried, how long kept."), 30)
+YEAR = 366 * 86_400.0
+
+WORKERS = Option[int](
+    "video_workers",
+    VIDEOS,
+    _("At once"),
+    _("So many are made at once, if memory allows."),
+    least=1,
+    most=64,
+)
+OVERTAKES = Option[int](
+    "video_overtakes",
+    VIDEOS,
+    _("Overtaken at most"),
+    _("So many smaller videos may go before one that does not fit now; then all wait for it."),
+    least=0,
+    most=1000,
+)
+MAX_QUEUED = Option[int](
+    "video_max_queued",
+    VIDEOS,
+    _("Longest queue"),
+    _("With more videos waiting, new ones are refused with 429."),
+    least=1,
+    most=1_000_000,
+)
+MAX_PIXELS = Option[int](
+    "video_max_pixels",
+    VIDEOS,
+    _("Largest frame"),
+    _("Width × height: 832 × 480 are 399,360 and 1280 × 720 are 921,600."),
+    unit=PIXELS,
+    least=256,
+    most=2**30,
+)
+MAX_FRAMES = Option[int]("video_max_frames", VIDEOS, _("Most frames"), _("Of one video."), least=1, most=100_000)
+MAX_STEPS = Option[int]("video_max_steps", VIDEOS, _("Most steps"), _("Of one video."), least=1, most=10_000)
+ATTEMPTS = Option[int](
+    "video_attempts", VIDEOS, _("Attempts"), _("So often a video is tried before it fails."), least=1, most=100
+)
+BACKOFF_SECONDS = Option[float](
+    "video_backoff_seconds",
+    VIDEOS,
+    _("Wait before the second attempt"),
+    _("It doubles with each further one."),
+    unit=SECONDS,
+    least=0.0,
+    most=3600.0,
+)
+TIMEOUT_SECONDS = Option[float](
+    "video_timeout_seconds",
+    VIDEOS,
+    _("Longest attempt"),
+    _("One that takes longer fails with job_timeout."),
+    unit=MINUTES,
+    least=1.0,
+    most=30 * 86_400.0,
+)
+STALL_SECONDS = Option[float](
+    "video_stall_seconds",
+    VIDEOS,
+    _("Longest silence"),
+    _("A worker without progress for longer is ended with worker_stalled."),
+    unit=MINUTES,
+    least=1.0,
+    most=86_400.0,
+)
+KEEP_COUNT = Option[int](
+    "video_keep_count", VIDEOS, _("Kept, number"), _("So many finished videos are kept."), least=0, most=10_000_000
+)
+KEEP_BYTES = Option[int](
+    "video_keep_bytes", VIDEOS, _("Kept, size"), _("All finished videos together."), unit=IN_GIB, least=0, most=2**60
+)
+KEEP_SECONDS = Option[float](
+    "video_keep_seconds",
+    VIDEOS,
+    _("Kept, time"),
+    _("A finished video's files are removed after so long."),
+    unit=DAYS,
+    least=1.0,
+    most=100 * YEAR,
+)
+DISK_FLOOR_BYTES = Option[int](
+    "disk_floor_bytes",
+    VIDEOS,
+    _("Free disk that is kept"),
+    _("With less, new videos are refused with 507."),
+    unit=IN_GIB,
+    least=0,
+    most=2**60,
+    weaker="below",
+)
