@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from inference.backoff import Backoff
@@ -47,3 +48,14 @@ class Entry:
             "problem": self.backoff.reason or None,
             "cache": there.status.get("cache") if there else None,
         }
+
+
+def longest_unused(entries: Mapping[str, Entry], *, pinned: bool = False) -> list[Entry]:
+    """Those whose engine is idle, the longest unused first; with `pinned`, those that stay too."""
+    able = [entry for entry in entries.values() if entry.idle and (pinned or not entry.settings.pinned)]
+    return sorted(able, key=lambda entry: entry.used_at)
+
+
+def held(entries: Iterable[Entry]) -> int:
+    """Bytes promised to their engines."""
+    return sum(entry.resident.lease.bytes for entry in entries if entry.resident)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
+from memory import NoRoom, RoomPinned
 
 RETRY_SECONDS = 1
 ENDPOINTS = {
@@ -46,8 +47,16 @@ class LoadFailed(Unavailable):
     code = "model_load_failed"
 
 
-class NoRoomForModel(Unavailable):
+class NoRoomForModel(NoRoom):
+    """It would fit if others ended: `retry_after` says when that is expected."""
+
     code = "no_room_for_model"
+
+
+class ModelsPinned(RoomPinned):
+    """Whatever else ends, it does not fit beside what is pinned."""
+
+    code = "models_pinned"
 
 
 class EngineLost(Unavailable):

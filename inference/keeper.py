@@ -12,6 +12,7 @@ from inference.catalog import Catalog, Served, read_catalog
 from inference.entry import Entry
 from inference.pool import Pool
 from inference.resident import SILENCE_SECONDS
+from memory import What
 
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
@@ -58,6 +59,12 @@ def _why_end(entry: Entry, now: float) -> str:
 async def _end(pool: Pool, entry: Entry, reason: str) -> None:
     fault = entry.resident is not None and entry.resident.silent(time.monotonic())
     log.log(logging.ERROR if fault else logging.INFO, "Engine unloaded.", model=entry.name, reason=reason)
+    if fault and entry.resident:
+        lease = entry.resident.lease
+        message = f"The engine of {entry.name} was ended: {reason}."
+        figures = {"code": "worker_stalled", "lease": lease.bytes}
+        about = {"kind": lease.kind, "holder": lease.holder, "lease": lease.pk}
+        await pool.node.note(What.KILLED, **about, message=message, figures=figures)
     await pool.unload(entry.name, reason, fault=fault)
 
 
@@ -67,7 +74,10 @@ def _follow(pool: Pool, catalog: Catalog, tasks: asyncio.TaskGroup) -> None:
     here = {name: model for name, model in catalog.models.items() if model.folder_on(node)}
     for name, model in here.items():
         if name in pool.entries:
-            pool.entries[name].settings = model.settings
+            entry = pool.entries[name]
+            entry.settings = model.settings
+            if entry.resident:
+                tasks.create_task(entry.resident.keep(pinned=model.settings.pinned))
         if model.settings.pinned and not pool.is_there(name):
             tasks.create_task(_load(pool, model))
     for name, entry in pool.entries.items():

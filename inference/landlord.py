@@ -2,22 +2,26 @@
 
 import asyncio
 import contextlib
+import math
 from pathlib import Path
 
 import structlog
+from channels.db import database_sync_to_async as in_database
+from django.utils import timezone
 
 from inference.client import Event
-from inference.entry import Entry
-from inference.errors import NoRoomForModel
+from inference.elastic import Elastic
+from inference.entry import Entry, held, longest_unused
+from inference.errors import ModelsPinned, NoRoomForModel
 from inference.models import ModelFolder
 from inference.resident import KIND, Resident
 from inference.room import Need, lease_of, need_of
-from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage, gib
+from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, What, gib
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
-OTHER_WORK = "its memory is needed for another kind of work"
+LONGEST_RETRY = 3600
 
 
 class Landlord:
@@ -27,26 +31,21 @@ class Landlord:
         self._node, self._entries = node, entries
         self._moving = asyncio.Lock()
         self._giving: set[asyncio.Task[None]] = set()
+        node.register_room_maker(Priority.SHRINK, Elastic(entries).make_room)
         node.register_room_maker(Priority.EVICT, self._make_room)
 
-    async def reserve(self, folder: ModelFolder, known: Event | None) -> Lease:
+    async def reserve(self, folder: ModelFolder, known: Event | None, *, pinned: bool) -> Lease:
         """A lease for a folder's engine, for which idle engines are evicted, the longest unused first.
 
         Raises:
-            NeverFits, NoRoomForModel
+            NeverFits, NoRoomForModel, ModelsPinned
         """
         need = await asyncio.to_thread(need_of, Path(folder.path), known)
-        wanted = need.wanted
-        async with self._moving:
-            while True:
-                try:
-                    return await self._node.reserve(KIND, folder.name[:200], wanted)
-                except NeverFits as never:
-                    if never.ceiling < need.least:
-                        raise NeverFits(wanted=need.least, ceiling=never.ceiling) from None
-                    wanted = never.ceiling
-                except NoRoom as short:
-                    wanted = await self._settle_for(folder, need, short)
+        try:
+            return await self._reserve(folder, need, pinned=pinned)
+        except (NeverFits, NoRoom) as refusal:
+            await self._node.write_down(self._node.ledger.refusals.tell, KIND, folder.name[:200], refusal)
+            raise
 
     async def fit(self, resident: Resident) -> None:
         """Now that the engine said what it holds and what a token costs, promise it that and room to work."""
@@ -55,10 +54,33 @@ class Landlord:
             return
         try:
             await resident.resize(size)
-        except NeverFits as never:
-            await self._grow_to(resident, never.ceiling)
-        except NoRoom as short:
-            await self._grow_to(resident, short.ceiling - short.leased)
+        except (NeverFits, NoRoom):
+            room = await in_database(self._node.ledger.room)()
+            await self._grow_to(resident, min(size, resident.lease.bytes + room.free))
+
+    async def regrow(self, resident: Resident) -> None:
+        """It gave up what it did not use, and is used now. What it does not get back now, it gets the next time."""
+        async with resident.sizing:
+            if not resident.shrunk:
+                return
+            with contextlib.suppress(LeaseClosed):  # it ends
+                await self.fit(resident)
+            resident.shrunk = resident.lease.bytes < lease_of(resident.facts, resident.gate)
+
+    async def _reserve(self, folder: ModelFolder, need: Need, *, pinned: bool) -> Lease:
+        wanted = need.wanted
+        async with self._moving:
+            while True:
+                try:
+                    return await self._node.try_reserve(KIND, folder.name[:200], wanted, pinned=pinned)
+                except NeverFits as never:
+                    if never.ceiling < need.least:
+                        raise NeverFits(wanted=need.least, ceiling=never.ceiling) from None
+                    wanted = never.ceiling
+                except RoomPinned as short:
+                    wanted = _beside_the_pinned(folder, need, short.leased, short.ceiling)
+                except NoRoom as short:
+                    wanted = await self._settle_for(folder, need, short)
 
     async def _grow_to(self, resident: Resident, size: int) -> None:
         if size > resident.lease.bytes:
@@ -66,28 +88,54 @@ class Landlord:
                 await resident.resize(size)
 
     async def _settle_for(self, folder: ModelFolder, need: Need, short: NoRoom) -> int:
-        """Evict one engine, or be content with less; returns what to ask for now. Raises NoRoomForModel."""
+        """Evict one engine, or be content with less; returns what to ask for now.
+
+        Raises:
+            NoRoomForModel, ModelsPinned
+        """
         free = short.ceiling - short.leased
-        idle = self._idle()
-        if free + _held(idle) < need.least:
-            raise NoRoomForModel(
-                f"{folder.name} needs {gib(need.least)}, and {gib(max(0, free))} of {gib(short.ceiling)} is not"
-                " promised to others. Unload a model, or try again when others are done.",
-                retry_after=RETRY_SECONDS,
-            )
+        idle = longest_unused(self._entries)
+        if free + held(idle) < need.least:
+            pinned = await in_database(self._node.ledger.pinned)()
+            if need.least <= short.ceiling:
+                _beside_the_pinned(folder, need, pinned, short.ceiling)
+            raise await self._no_room(folder, need, short, free + held(idle))
         if not idle:
             return free
-        await self._evict(idle[0], f"its memory is needed for {folder.name}")
+        await self._evict(idle[0], f"its memory is needed for {folder.name}", Shortage(need.least - free, KIND))
         return short.wanted
 
-    def _idle(self) -> list[Entry]:
-        able = [entry for entry in self._entries.values() if entry.idle and not entry.settings.pinned]
-        return sorted(able, key=lambda entry: entry.used_at)
+    async def _no_room(self, folder: ModelFolder, need: Need, short: NoRoom, free: int) -> NoRoomForModel:
+        """With what is expected to end, and when, if that is known."""
+        text = (
+            f"{folder.name} needs {gib(need.least)}, and {gib(max(0, free))} of {gib(short.ceiling)} is not promised"
+            " to others."
+        )
+        hint, seconds = "Unload a model, or try again when others are done.", RETRY_SECONDS
+        ending = await in_database(self._node.ledger.ending)(need.least - free)
+        if ending and ending[-1].ends_at:
+            left = math.ceil((ending[-1].ends_at - timezone.now()).total_seconds())
+            seconds = min(LONGEST_RETRY, max(RETRY_SECONDS, left))  # one that should have ended does so any moment
+            whose = ", ".join(f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in ending)
+            hint = f"Expected to end in {seconds} s: {whose}. Try again then."
+        return NoRoomForModel(
+            wanted=need.least,
+            leased=short.ceiling - free,
+            ceiling=short.ceiling,
+            message=f"{text} {hint}",
+            retry_after=seconds,
+        )
 
-    async def _evict(self, entry: Entry, reason: str) -> None:
-        if entry.resident:
-            log.info("Engine evicted.", model=entry.name, reason=reason, lease=entry.resident.lease.bytes)
-            await entry.resident.stop(reason)
+    async def _evict(self, entry: Entry, reason: str, shortage: Shortage) -> None:
+        if not entry.resident:
+            return
+        lease = entry.resident.lease
+        log.info("Engine evicted.", model=entry.name, reason=reason, lease=lease.bytes)
+        figures = {"for_kind": shortage.kind, "for_holder": shortage.holder, "missing": shortage.bytes}
+        message = f"{entry.name} was evicted: {reason}."
+        fields = {"lease": lease.pk, "bytes": lease.bytes, "message": message, "figures": figures}
+        await self._node.note(What.EVICTED, kind=KIND, holder=lease.holder, **fields)
+        await entry.resident.stop(reason)
 
     async def _make_room(self, shortage: Shortage) -> int:
         """Idle engines go for another kind of work, if together they are enough; and when more is promised than there
@@ -95,24 +143,35 @@ class Landlord:
         """
         if shortage.kind == KIND:  # an engine's own load evicts for itself
             return 0
-        coming, idle = _held(self._ending()), self._idle()
-        if self._giving or coming >= shortage.bytes or (shortage.kind and coming + _held(idle) < shortage.bytes):
+        coming, idle = held(self._ending()), longest_unused(self._entries)
+        if self._giving or coming >= shortage.bytes or (shortage.kind and coming + held(idle) < shortage.bytes):
             return coming
         missing = shortage.bytes - coming
-        giving = asyncio.ensure_future(self._give(missing))
+        giving = asyncio.ensure_future(self._give(Shortage(missing, shortage.kind, shortage.holder)))
         self._giving.add(giving)
         giving.add_done_callback(self._giving.discard)
-        return coming + min(missing, _held(idle))
+        return coming + min(missing, held(idle))
 
-    async def _give(self, missing: int) -> None:
+    async def _give(self, shortage: Shortage) -> None:
+        whom = f"{shortage.kind} {shortage.holder}" if shortage.kind else "others that took what was promised"
+        missing = shortage.bytes
         async with self._moving:
-            while missing > 0 and (idle := self._idle()):
-                missing -= _held(idle[:1])
-                await self._evict(idle[0], OTHER_WORK)
+            while missing > 0 and (idle := longest_unused(self._entries)):
+                missing -= held(idle[:1])
+                await self._evict(idle[0], f"its memory is needed for {whom}", shortage)
 
     def _ending(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.resident and entry.resident.ending]
 
 
-def _held(entries: list[Entry]) -> int:
-    return sum(entry.resident.lease.bytes for entry in entries if entry.resident)
+def _beside_the_pinned(folder: ModelFolder, need: Need, pinned: int, ceiling: int) -> int:
+    """What is left beside pinned models when all others have gone. Raises ModelsPinned when that is too little."""
+    if pinned and ceiling - pinned < need.least:
+        raise ModelsPinned(
+            wanted=need.least,
+            leased=pinned,
+            ceiling=ceiling,
+            message=f"{folder.name} needs {gib(need.least)}, and pinned models, which are not evicted, hold"
+            f" {gib(pinned)} of {gib(ceiling)}. Unpin or unload one of them.",
+        )
+    return ceiling - pinned

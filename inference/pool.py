@@ -42,7 +42,7 @@ class Pool:
         """The engine of a model, loaded if need be. It is not evicted while the block runs.
 
         Raises:
-            LoadFailed, NoRoomForModel, NeverFits
+            LoadFailed, NoRoomForModel, ModelsPinned, NeverFits
         """
         entry = self._entry(model)
         entry.users += 1
@@ -89,8 +89,11 @@ class Pool:
 
     async def _resident(self, entry: Entry, model: Served) -> Resident:
         while True:
-            if entry.resident and not entry.resident.ending:
-                return entry.resident
+            if (there := entry.resident) and not there.ending:
+                if there.shrunk or there.sizing.locked():
+                    await self._landlord.regrow(there)
+                if not there.ending:
+                    return there
             if entry.resident:
                 await entry.resident.gone.wait()
                 await asyncio.sleep(0)  # let `_stay_with` see it first
@@ -107,7 +110,7 @@ class Pool:
             raise LoadFailed(f"{model.name} is not in this node's model folders any more.")
         began = time.monotonic()
         try:
-            lease = await self._landlord.reserve(folder, entry.known)
+            lease = await self._landlord.reserve(folder, entry.known, pinned=entry.settings.pinned)
             entry.resident = await self._start(entry, folder, lease)
         except LoadFailed as failure:
             entry.backoff.load_failed(failure.message)
@@ -190,7 +193,7 @@ async def engine_for(model: Served) -> AsyncIterator[Engine]:
     """The engine of a model, loaded if need be. It is not evicted while the block runs.
 
     Raises:
-        LoadFailed, NoRoomForModel, NeverFits, NodeUnreachable
+        LoadFailed, NoRoomForModel, ModelsPinned, NeverFits, NodeUnreachable
     """
     async with pool_for(model).engine_for(model) as engine:
         yield engine

@@ -14,7 +14,7 @@ from inference.client import Answer, Event, ask
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
 from inference.options import PATIENCE_SECONDS
-from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
+from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
 from memory.environments import runtime_python
 from memory.models import Lease
 
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 KIND = "engine"
 RUNTIME = "mlx-lm"
 SILENCE_SECONDS = 10.0  # its contract (engine/messages.py): a status every second, from the thread that computes
+PASSED_SECONDS = 10.0  # between writing down how many chunks the gate passed
 LOAD_STALL_SECONDS = 300.0  # without a word while it loads: the largest shard of a slow disk
 
 
@@ -41,6 +42,10 @@ class Resident:
         self.gone = asyncio.Event()
         self.ending = ""
         self.fault = True
+        self.shrunk = False  # its lease is less than it should work with
+        self.sizing = asyncio.Lock()
+        self._decisions = Decisions(node.row.pk, KIND, lease.holder, lease.pk)
+        self._passed_told = time.monotonic()
         self._node, self._worker = node, worker
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -85,6 +90,12 @@ class Resident:
         """Raises NeverFits, NoRoom or LeaseClosed."""
         self.lease = await self._node.resize(self._worker, self.lease, size)
 
+    async def keep(self, *, pinned: bool) -> None:
+        """Have it stay when others need memory, or not."""
+        if self.lease.pinned != pinned:
+            self.lease.pinned = pinned
+            await self._node.write_down(self._node.ledger.pin, self.lease, pinned=pinned)
+
     async def stop(self, reason: str, *, fault: bool = False) -> None:
         """End the process; returns when its lease is back."""
         if not self.ending:
@@ -116,10 +127,19 @@ class Resident:
                     answer.push(delta)
         elif phase == "status":
             self.status, self.heard = message, time.monotonic()
+            self._tell_passed(self.heard)
+        elif phase == "gate":
+            self._in_background(self._node.write_down(self._decisions.tell, message))
         elif phase == "loading":
             progress(int(message.get("step", 0)), int(message.get("total", 0)))
         elif answer := self.answers.get(message.get("id", "")):
             answer.push(message)
+
+    def _tell_passed(self, now: float) -> None:
+        if now - self._passed_told >= PASSED_SECONDS:
+            self._passed_told = now
+            passed = int(self.status.get("gate", {}).get("passed", 0))
+            self._in_background(self._node.write_down(self._decisions.passed, passed))
 
     def _be_ready(self, message: Event) -> None:
         self.facts, self.gate, self.heard = message["model"], message.get("gate", {}), time.monotonic()

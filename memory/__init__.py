@@ -7,9 +7,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from memory.decisions import Decisions as Decisions
     from memory.errors import LaunchFailed as LaunchFailed
+    from memory.errors import LeaseClosed as LeaseClosed
     from memory.errors import NeverFits as NeverFits
     from memory.errors import NoRoom as NoRoom
+    from memory.errors import RoomPinned as RoomPinned
     from memory.ledger import Ledger as Ledger
     from memory.ledger import Room as Room
     from memory.node import LocalNode as LocalNode
@@ -25,20 +28,25 @@ if TYPE_CHECKING:
     from memory.sentences import spell as spell
     from memory.sentences import spelled as spelled
     from memory.timeline import Refusals as Refusals
+    from memory.timeline import What as What
     from memory.watch import Verdict as Verdict
     from memory.workers import Exit as Exit
     from memory.workers import Worker as Worker
     from memory.workers import WorkerSpec as WorkerSpec
 
 PUBLIC = {
+    "Decisions": "memory.decisions",
     "LaunchFailed": "memory.errors",
+    "LeaseClosed": "memory.errors",
     "NeverFits": "memory.errors",
     "NoRoom": "memory.errors",
+    "RoomPinned": "memory.errors",
     "gib": "memory.sentences",
     "Ledger": "memory.ledger",
     "Room": "memory.ledger",
     "LocalNode": "memory.node",
     "Refusals": "memory.timeline",
+    "What": "memory.timeline",
     "Priority": "memory.room",
     "Shortage": "memory.room",
     "keep_runtimes_known": "memory.runtimes",

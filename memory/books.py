@@ -67,7 +67,9 @@ class Books:
             device_name=self._device.name if self._device else "",
         )
         backend = self._device.kind if self._device else "cpu"
-        return replace(ceiling, inputs={**ceiling.inputs, "backend": backend})
+        gpu = self._sampler.gpu
+        missing = {"gpu_missing": gpu.missing} if gpu and gpu.missing else {}
+        return replace(ceiling, inputs={**ceiling.inputs, "backend": backend, **missing})
 
     def _beat(self) -> None:
         mine = Node.objects.filter(pk=self._node.pk, boot_id=self._node.boot_id)

@@ -50,11 +50,15 @@ def parse_metal(name: str, total: str, limit: str) -> Device | None:
 
 
 def _output(*command: str) -> str:
-    """What it printed; nothing when it is not installed, fails, or hangs (a broken driver does)."""
+    return output_of(*command) or ""
+
+
+def output_of(*command: str) -> str | None:
+    """What it printed; None when it is not installed, fails, or hangs (a broken driver does)."""
     if shutil.which(command[0]) is None:
-        return ""
+        return None
     try:
         done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
     return done.stdout.decode(errors="replace")

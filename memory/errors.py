@@ -1,7 +1,9 @@
 """What the ledger and the launcher refuse, with the figures."""
 
+from typing import Self
+
 from fmlx_site.errors import FmlxError
-from memory.sentences import say
+from memory.sentences import join, say
 
 
 class NoRoom(FmlxError):
@@ -9,15 +11,33 @@ class NoRoom(FmlxError):
 
     status, type, code = 503, "server_error", "no_room_for_lease"
 
-    def __init__(self, *, wanted: int, leased: int, ceiling: int) -> None:
-        free = max(0, ceiling - leased)
-        super().__init__(say("no_room", wanted=wanted, free=free, ceiling=ceiling))
+    def __init__(
+        self, *, wanted: int, leased: int, ceiling: int, message: str = "", retry_after: int | None = None
+    ) -> None:
+        """`message` in place of the plain sentence, with the same figures."""
+        plain = say("no_room", wanted=wanted, free=max(0, ceiling - leased), ceiling=ceiling)
+        super().__init__(message or plain, retry_after=retry_after)
         self.wanted, self.leased, self.ceiling = wanted, leased, ceiling
+
+    def with_more(self, *sentences: str) -> Self:
+        self.message = join(self.message, *sentences)
+        self.args = (self.message,)
+        return self
 
     @property
     def missing(self) -> int:
         """Bytes that others would have to give back."""
         return self.leased + self.wanted - self.ceiling
+
+
+class RoomPinned(NoRoom):
+    """Whoever else ends, what is pinned stays and leaves too little: waiting has no end. `leased` is pinned."""
+
+    status, code = 507, "memory_pinned"
+
+    def __init__(self, *, wanted: int, leased: int, ceiling: int, message: str = "") -> None:
+        plain = say("room_pinned", wanted=wanted, pinned=leased, ceiling=ceiling)
+        super().__init__(wanted=wanted, leased=leased, ceiling=ceiling, message=message or plain)
 
 
 class NeverFits(FmlxError):

@@ -7,7 +7,7 @@ counts pages shared between processes once but walks the page tables (8 ms per G
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 KIB = 1024
@@ -26,6 +26,10 @@ class Footprint:
     bytes: int
     lifetime: int
     kept: int
+
+    def with_gpu(self, size: int) -> "Footprint":
+        """And what they hold of a GPU's own memory, of which the machine's knows nothing: `kept` stays."""
+        return replace(self, bytes=self.bytes + size, lifetime=max(self.lifetime, self.bytes + size)) if size else self
 
 
 def read_footprint(pids: Iterable[int], *, exact_above: int = 0) -> Footprint | None:

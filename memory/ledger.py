@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from django.db import transaction
@@ -9,10 +10,13 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from memory.ceiling import Ceiling
-from memory.errors import LeaseClosed, NeverFits, NoRoom
+from memory.errors import LeaseClosed, NeverFits, NoRoom, RoomPinned
+from memory.line import Line
 from memory.models import Lease, Node
+from memory.sentences import gib, say
 from memory.timeline import Refusals, What, record
 
+SHOWN = 5  # of those who hold memory, in one sentence
 Step = Literal["bind", "resize", "release"]
 # The states that each step starts from. A lease that was released has no row, and may be released again.
 FROM: Mapping[Step, frozenset[str]] = {
@@ -42,27 +46,40 @@ class Ledger:
     what is promised already is recorded as that sum, so that nothing more is promised until leases end.
     """
 
-    def __init__(self, node_id: int, on_no_room: Callable[[str, NoRoom], None] | None = None) -> None:
-        """`on_no_room(kind, refusal)` is called, in the thread that asked, when a worker has to wait for memory."""
+    def __init__(self, node_id: int, on_no_room: Callable[[str, str, NoRoom], None] | None = None) -> None:
+        """`on_no_room(kind, holder, refusal)` is called, in the thread that asked, when a worker waits for memory."""
         self.node_id = node_id
         self.refusals = Refusals(node_id)
+        self._line = Line()
         self._on_no_room = on_no_room
 
-    def reserve(self, kind: str, holder: str, size: int) -> Lease:
-        """Promise `size` bytes to a worker that is about to start.
+    def reserve(
+        self, kind: str, holder: str, size: int, *, pinned: bool = False, overtakes: int | None = None
+    ) -> Lease:
+        """Promise `size` bytes to a worker that is about to start; a `pinned` one is not ended for others.
+
+        With `overtakes` it waits, and asks again soon: until it is served, others are served before it so often and
+        not once more.
 
         Raises:
             NeverFits: larger than this machine could ever promise.
+            RoomPinned: larger than what is pinned leaves of that.
             NoRoom: it would fit if other leases ended.
         """
         try:
-            lease = self._change(Lease(node_id=self.node_id, kind=kind, holder=holder), None, bytes=size)
+            lease = self.try_reserve(kind, holder, size, pinned=pinned)
         except (NoRoom, NeverFits) as refusal:
             self.refusals.tell(kind, holder, refusal)
-            if self._on_no_room and isinstance(refusal, NoRoom):
-                self._on_no_room(kind, refusal)
+            if isinstance(refusal, NoRoom) and not isinstance(refusal, RoomPinned):
+                self._wait(kind, holder, refusal, overtakes)
             raise
+        return lease
+
+    def try_reserve(self, kind: str, holder: str, size: int, *, pinned: bool = False) -> Lease:
+        """As `reserve`, for one who may settle for less: a refusal is told to nobody, and nobody is asked for room."""
+        lease = self._change(Lease(node_id=self.node_id, kind=kind, holder=holder, pinned=pinned), None, bytes=size)
         self.refusals.over(kind, holder)
+        self._line.served(kind, holder)
         return lease
 
     def bind(self, lease: Lease, pid: int, pid_started: float) -> Lease:
@@ -73,6 +90,31 @@ class Ledger:
     def resize(self, lease: Lease, size: int) -> Lease:
         """Raises NeverFits, NoRoom, or LeaseClosed."""
         return self._change(lease, "resize", bytes=size)
+
+    def pin(self, lease: Lease, *, pinned: bool) -> None:
+        """Its holder stays from now on, whoever waits; or does not any more."""
+        self._leases().filter(pk=lease.pk).update(pinned=pinned)
+
+    def expect_end(self, lease: Lease, at: datetime) -> None:
+        """When its holder expects to be done, for those who wait."""
+        self._leases().filter(pk=lease.pk).update(ends_at=at)
+
+    def ending(self, missing: int) -> list[Lease]:
+        """The leases that give back `missing` bytes together when they end as expected, the first first; none if what
+        is expected to end is not enough.
+        """
+        found: list[Lease] = []
+        for lease in self._leases().exclude(ends_at=None).order_by("ends_at"):
+            found.append(lease)
+            missing -= lease.bytes
+            if missing <= 0:
+                return found
+        return []
+
+    def pinned(self, besides: Lease | None = None) -> int:
+        """Bytes of leases that stay, whoever waits."""
+        others = self._leases().filter(pinned=True).exclude(pk=(besides.pk if besides else 0) or 0)
+        return others.aggregate(total=Sum("bytes"))["total"] or 0
 
     def release(self, lease: Lease) -> None:
         """Take the promise back; the worker's processes are gone. Releasing twice is no mistake."""
@@ -104,7 +146,7 @@ class Ledger:
             before = kept.bytes or 0
             for name, value in fields.items():
                 setattr(kept, name, value)
-            self._check_fits(node, kept.bytes, before)
+            self._check_fits(node, kept, before)
             kept.save()
             self._record(kept, EVENT[step], before=before)
             self._settle(node)
@@ -127,7 +169,7 @@ class Ledger:
         Raises NeverFits or NoRoom if not.
         """
         with transaction.atomic():
-            self._check_fits(self._locked_node(), size, before)
+            self._check_fits(self._locked_node(), Lease(bytes=size), before)
             return self.room()
 
     def _row(self, lease: Lease, step: Step) -> Lease:
@@ -136,15 +178,40 @@ class Ledger:
             raise LeaseClosed(lease.pk, step, kept.state if kept else "released")
         return kept
 
-    def _check_fits(self, node: Node, wanted: int, before: int) -> None:
+    def _check_fits(self, node: Node, lease: Lease, before: int) -> None:
+        """`lease` as it would be, and the bytes that it had before."""
+        wanted = lease.bytes
         if wanted <= 0:
             raise ValueError(f"A lease has a size in bytes above zero, not {wanted}.")
         if wanted <= before:
             return
         if wanted > node.largest_bytes:
             raise NeverFits(wanted=wanted, ceiling=node.largest_bytes)
-        if (others := self._leased() - before) + wanted > node.ceiling_bytes:
-            raise NoRoom(wanted=wanted, leased=others, ceiling=node.ceiling_bytes)
+        if (pinned := self.pinned(besides=lease)) + wanted > node.largest_bytes:
+            raise RoomPinned(wanted=wanted, leased=pinned, ceiling=node.largest_bytes)
+        self._check_free(node, lease, self._leased() - before)
+
+    def _check_free(self, node: Node, lease: Lease, others: int) -> None:
+        first = self._line.before(lease.kind, lease.holder)
+        kept = min(first.wanted, max(0, node.ceiling_bytes - others)) if first else 0
+        if others + kept + lease.bytes <= node.ceiling_bytes:
+            return
+        refusal = NoRoom(wanted=lease.bytes, leased=others + kept, ceiling=node.ceiling_bytes)
+        raise refusal.with_more(first.sentence if first and kept else "", self._holders(lease))
+
+    def _holders(self, besides: Lease) -> str:
+        """Who holds what now, as a sentence; empty if nobody else does."""
+        others = self._leases().exclude(pk=besides.pk or 0)
+        held = [f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in others.order_by("id")[:SHOWN]]
+        more = others.count() - len(held)
+        who = ", ".join([*held, f"+{more}"] if more > 0 else held)
+        return say("held_by", who=who) if held else ""
+
+    def _wait(self, kind: str, holder: str, refusal: NoRoom, overtakes: int | None) -> None:
+        if overtakes is not None:
+            self._line.join(kind, holder, refusal.wanted, overtakes)
+        if self._on_no_room:
+            self._on_no_room(kind, holder, refusal)
 
     def _locked_node(self) -> Node:
         return Node.objects.select_for_update().get(pk=self.node_id)

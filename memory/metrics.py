@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from memory.decisions import PREFIX
 from memory.models import Event, Lease, Node, Sample, Tally
 
 TERMS = ("static", "dynamic", "device", "cap")
@@ -48,8 +49,13 @@ def _machines(nodes: dict[int, Node]) -> Iterator[Metric]:
 
 def _events(nodes: dict[int, Node]) -> Iterator[Metric]:
     total = CounterMetricFamily("fmlx_memory_events", "Events of each kind since ever.", labels=["node", "what"])
+    gates = CounterMetricFamily(
+        "fmlx_memory_gate_decisions", "What engines' gates decided since ever.", labels=["node", "decision"]
+    )
     for tally in Tally.objects.order_by("node_id", "what"):
-        total.add_metric([nodes[tally.node_id].name, tally.what], tally.count)
+        of_gate = tally.what.startswith(PREFIX)
+        family = gates if of_gate else total
+        family.add_metric([nodes[tally.node_id].name, tally.what.removeprefix(PREFIX)], tally.count)
     refused = GaugeMetricFamily(
         "fmlx_memory_last_refusal_bytes", "The figures of the last refusal.", labels=[*WHO, "figure"]
     )
@@ -58,7 +64,7 @@ def _events(nodes: dict[int, Node]) -> Iterator[Metric]:
         for figure in REFUSED:
             if last and figure in last.figures:
                 refused.add_metric([node.name, last.kind, last.holder, figure], last.figures[figure])
-    yield from (total, refused)
+    yield from (total, gates, refused)
 
 
 def _workers() -> Iterator[Metric]:

@@ -50,6 +50,8 @@ class Lease(models.Model):
     bound_at = models.DateTimeField(null=True)
     footprint_bytes = models.BigIntegerField(null=True, help_text="Held at the last reading.")
     peak_bytes = models.BigIntegerField(null=True, help_text="The most it ever held.")
+    pinned = models.BooleanField(default=False, help_text="Its holder stays, whoever waits for memory.")
+    ends_at = models.DateTimeField(null=True, help_text="When its holder expects to be done.")
 
     class Meta:
         verbose_name = _("lease")
@@ -130,6 +132,7 @@ class Event(models.Model):
         EVICTED = "evicted", _("evicted")
         CEILING = "ceiling", _("ceiling changed")
         SHORT = "short", _("more promised than there is")
+        GATE = "gate", _("gate decision")
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
@@ -152,10 +155,13 @@ class Event(models.Model):
 
 
 class Tally(models.Model):
-    """How many events of a kind there ever were: the events themselves are not kept for ever."""
+    """How many events of a kind there ever were: the events themselves are not kept for ever.
+
+    `gate_passed`, `gate_shrunk`, … count an engine's decisions, of which many make one event.
+    """
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="tallies")
-    what = models.CharField(max_length=16, choices=Event.What)
+    what = models.CharField(max_length=16)
     count = models.PositiveBigIntegerField(default=0)
 
     class Meta:

@@ -2,21 +2,25 @@
 
 import asyncio
 import contextlib
+import contextvars
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol, Self
 
 import structlog
 from channels.db import database_sync_to_async as in_database
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from fmlx_site.live import announce
 from memory import live, timeline
 from memory.books import Books
-from memory.device import read_device
+from memory.device import Device, read_device
 from memory.errors import LaunchFailed, NoRoom
+from memory.gpu import GpuReader
 from memory.identity import take_name
 from memory.launcher import spawn
 from memory.ledger import Ledger
@@ -33,6 +37,7 @@ from memory.workers import Worker, WorkerSpec
 log = structlog.get_logger(__name__)
 BOOKS_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+EXPECTED_WITHIN = timedelta(seconds=2)
 CLOSE_SECONDS = 8.0  # a worker is gone within 5 s, and its lease is released after that
 
 
@@ -55,6 +60,7 @@ class LocalNode:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # not that of the database's thread, which may not ask itself
         self._makers = RoomMakers()
         self._relief = Relief(self._makers, self.note)
         self._making_room: asyncio.Task[int] | None = None
@@ -71,7 +77,9 @@ class LocalNode:
         """
         with hold_lock(settings.FMLX.run / f"{name}.lock", name):
             node = cls(await in_database(take_name)(name), launcher)
-            books = await in_database(node._recover)()
+            device = await asyncio.to_thread(read_device)
+            node.sampler.gpu = GpuReader() if device and device.kind == "cuda" else None
+            books = await in_database(node._recover)(device)
             node.sampler.start()
             keeping = asyncio.create_task(node._keep_books(books))
             log.info("node_started", name=name, pid=os.getpid(), **node.row.ceiling_terms)
@@ -89,19 +97,32 @@ class LocalNode:
 
     async def note(self, what: timeline.What, **fields: Any) -> None:
         """Put a fact on this node's timeline (`timeline.record`). A database that is away costs the entry, no more."""
+        await self.write_down(timeline.record, self.row.pk, what, **fields)
+
+    async def write_down(self, write: Callable[..., Any], *args: Any, **fields: Any) -> None:
+        """Do a write that is for those who look on: a database that is away costs the entry, no more."""
         try:
-            await in_database(timeline.record)(self.row.pk, what, **fields)
+            await in_database(write)(*args, **fields)
         except DatabaseError:
-            log.exception("event_not_written", what=what, **fields)
+            log.exception("event_not_written", what=args, **fields)
 
-    async def reserve(self, kind: str, holder: str, size: int) -> Lease:
-        """Promise `size` bytes. If the caller is cancelled meanwhile, the promise is taken back.
+    async def reserve(self, kind: str, holder: str, size: int, **how: Any) -> Lease:
+        """`Ledger.reserve`. If the caller is cancelled meanwhile, the promise is taken back."""
+        return await self._reserving(self.ledger.reserve, kind, holder, size, **how)
 
-        Raises:
-            NeverFits: larger than this machine could ever promise.
-            NoRoom: it would fit if other leases ended.
-        """
-        reserving = self._in_background(in_database(self.ledger.reserve)(kind, holder, size))
+    async def try_reserve(self, kind: str, holder: str, size: int, **how: Any) -> Lease:
+        """`Ledger.try_reserve`. If the caller is cancelled meanwhile, the promise is taken back."""
+        return await self._reserving(self.ledger.try_reserve, kind, holder, size, **how)
+
+    async def expect_end(self, lease: Lease, seconds: float) -> None:
+        """Its holder expects to be done so soon; written down when that moved."""
+        at = timezone.now() + timedelta(seconds=seconds)
+        if lease.ends_at is None or abs(lease.ends_at - at) > EXPECTED_WITHIN:
+            lease.ends_at = at
+            await self.write_down(self.ledger.expect_end, lease, at)
+
+    async def _reserving(self, reserve: Callable[..., Lease], *args: Any, **how: Any) -> Lease:
+        reserving = self._in_background(in_database(reserve)(*args, **how))
         try:
             return await asyncio.shield(reserving)
         except asyncio.CancelledError:
@@ -194,9 +215,10 @@ class LocalNode:
         if not launching.cancelled() and launching.exception() is None:
             await launching.result().stop("its launch was cancelled")
 
-    def _no_room(self, kind: str, refusal: NoRoom) -> None:
+    def _no_room(self, kind: str, holder: str, refusal: NoRoom) -> None:
         """From any thread."""
-        self._loop.call_soon_threadsafe(self._ask_for_room, Shortage(refusal.missing, kind))
+        shortage = Shortage(refusal.missing, kind, holder)
+        self._loop.call_soon_threadsafe(self._ask_for_room, shortage, context=self._context)
 
     def _ask_for_room(self, shortage: Shortage) -> None:
         """One round at a time: who still waits after it is refused again, and asks again."""
@@ -230,14 +252,14 @@ class LocalNode:
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.to_thread(self.sampler.stop)
 
-    def _recover(self) -> Books:
+    def _recover(self, device: Device | None) -> Books:
         """What a dead node left: end its workers, release their leases, and say how much may be promised now."""
         leases = list(Lease.objects.filter(node=self.row))
         stuck = end_orphans(leases, self._mark)
         for lease in leases:
             if lease.pid not in stuck:
                 self.ledger.release(lease)
-        books = Books(self.row, self.ledger, self.sampler, read_device())
+        books = Books(self.row, self.ledger, self.sampler, device)
         books.write()
         self.row.refresh_from_db()
         return books

@@ -20,10 +20,11 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """Bytes that have to be given back; `kind` is that of the worker that waits for them, empty if none does."""
+    """Bytes that have to be given back, and the kind and holder of the worker that waits for them, if one does."""
 
     bytes: int
     kind: str = ""
+    holder: str = ""
 
 
 # Sets going what frees memory and returns, without waiting for it, the bytes of leases that will be given back: also

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from memory.footprint import Footprint, ReadingFailed, read_footprint
+from memory.gpu import GpuReader
 from memory.machine import Machine, read_machine
 from memory.processes import Sessions, sessions
 from memory.watch import Watch
@@ -49,6 +50,7 @@ class Sample:
 class Sampler:
     def __init__(self, read: ReadFootprint = read_footprint) -> None:
         self._read = read
+        self.gpu: GpuReader | None = None  # on a machine whose accelerator has memory of its own
         self.period = PERIOD_SECONDS
         self._watched: list[Watch] = []
         self._lock = threading.Lock()
@@ -67,9 +69,13 @@ class Sampler:
             return list(self._recent)
 
     def start(self) -> None:
+        if self.gpu:
+            self.gpu.start()
         self._thread.start()
 
     def stop(self) -> None:
+        if self.gpu:
+            self.gpu.stop()
         self._stopped.set()
         self._thread.join()
 
@@ -105,12 +111,14 @@ class Sampler:
         if watch.group is None:
             return
         try:
-            found = self._read(watch.group.members(table), exact_above=watch.lease + watch.tolerance)
+            pids = watch.group.members(table)
+            on_gpu = self.gpu.of(pids) if self.gpu else 0
+            found = self._read(pids, exact_above=watch.lease + watch.tolerance - on_gpu)
         except ReadingFailed as error:
             watch.note_failure(str(error))
             return
         if found is not None:
-            watch.note(found)
+            watch.note(found.with_gpu(on_gpu))
 
     def _run(self) -> None:
         while not self._stopped.wait(self.period):

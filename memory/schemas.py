@@ -39,11 +39,13 @@ class LeaseOut(Schema):
     state: str
     footprint_bytes: int | None
     peak_bytes: int | None
+    pinned: bool
     since: datetime
+    ends_at: datetime | None
 
     @classmethod
     def of(cls, lease: Lease) -> Self:
-        copied = ("kind", "holder", "bytes", "state", "footprint_bytes", "peak_bytes")
+        copied = ("kind", "holder", "bytes", "state", "footprint_bytes", "peak_bytes", "pinned", "ends_at")
         fields = {name: getattr(lease, name) for name in copied}
         return cls(id=lease.pk, node=lease.node.name, since=lease.created_at, **fields)
 

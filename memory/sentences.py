@@ -11,10 +11,16 @@ from django.utils.translation import gettext_lazy as _
 
 Part = dict[str, Any]  # {"say": name, figure: value…}, or {"say": TEXT, "text": …} for what was said in plain words
 TEXT = "text"
-SIZES = frozenset({"wanted", "most", "free", "ceiling", "held", "lease", "tolerance"})
+SIZES = frozenset({"wanted", "most", "free", "ceiling", "held", "lease", "tolerance", "pinned", "kept"})
 SENTENCES: dict[str, str | Promise] = {
     "no_room": _("%(wanted)s is needed, and %(free)s of the %(ceiling)s ceiling is not promised to others."),
     "never_fits": _("%(wanted)s is needed, and this machine can promise %(ceiling)s at most."),
+    "room_pinned": _(
+        "%(wanted)s is needed, and pinned models hold %(pinned)s of the %(ceiling)s there is: unpin or unload one"
+        " of them."
+    ),
+    "kept_for": _("Of the rest %(kept)s is kept for %(who)s, which was overtaken %(times)s times."),
+    "held_by": _("Held by %(who)s."),
     "over_lease": _(
         "The worker holds %(held)s, and its lease is %(lease)s with %(tolerance)s of tolerance: it was killed."
     ),

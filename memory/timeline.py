@@ -23,11 +23,16 @@ WAITING = 1000  # refused workers that are remembered, so that a wait is one eve
 def record(node_id: int, what: str, *, kind: str = "", holder: str = "", message: str = "", **fields: Any) -> Event:
     """`fields` are the event's `lease`, `bytes` and `figures`."""
     with transaction.atomic():
-        if not Tally.objects.filter(node_id=node_id, what=what).update(count=F("count") + 1):
-            Tally.objects.get_or_create(node_id=node_id, what=what, defaults={"count": 1})
+        count(node_id, what)
         return Event.objects.create(
             node_id=node_id, what=what, kind=kind, holder=holder[:200], message=message, **fields
         )
+
+
+def count(node_id: int, what: str, times: int = 1) -> None:
+    tally, made = Tally.objects.get_or_create(node_id=node_id, what=what, defaults={"count": times})
+    if not made:
+        Tally.objects.filter(pk=tally.pk).update(count=F("count") + times)
 
 
 def figures_of(refusal: NoRoom | NeverFits) -> dict[str, Any]:

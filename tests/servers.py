@@ -52,7 +52,7 @@ def manage(*arguments: str, home: Path, env: Mapping[str, str] | None = None, ti
     done = subprocess.run(
         [*MANAGE, *arguments],
         cwd=ROOT,
-        env=_environment(home, env),
+        env=environment_of(home, env),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -88,7 +88,7 @@ def running(
     port = port or free_port()
     log = home.parent / f"{home.name}-{port}-{time.monotonic_ns()}.log"
     words = [word.replace("{port}", str(port)) for word in command]
-    environment = _environment(home, {"FMLX_HOST": "127.0.0.1", "FMLX_PORT": str(port), **(env or {})})
+    environment = environment_of(home, {"FMLX_HOST": "127.0.0.1", "FMLX_PORT": str(port), **(env or {})})
     with log.open("wb") as out:
         process = subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     server = Server(f"http://127.0.0.1:{port}", home, process, log)
@@ -108,7 +108,7 @@ def running(
         process.wait()
 
 
-def _environment(home: Path, env: Mapping[str, str] | None) -> dict[str, str]:
+def environment_of(home: Path, env: Mapping[str, str] | None) -> dict[str, str]:
     return {**without_configuration(), "FMLX_HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})}
 
 

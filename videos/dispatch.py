@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from fmlx_site.live import listening
 from inference.models import ModelFolder
-from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage, say
+from memory import LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, say
 from memory.environments import runtime_python
 from memory.models import Lease
 from videos import jobs, live, options, settle, storage
@@ -104,8 +104,12 @@ class Dispatcher:
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
             folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
             try:
-                lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job))
+                overtakes = options.OVERTAKES.value
+                lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job), overtakes=overtakes)
                 self._reserved = lease
+            except RoomPinned as refusal:
+                changed += self._beside_the_pinned(job, refusal)
+                continue
             except NoRoom as refusal:
                 changed += jobs.say_why(job, refusal.message)
                 if job.overtaken >= options.OVERTAKES.value:
@@ -122,6 +126,13 @@ class Dispatcher:
             self._node.ledger.release(lease)
             self._reserved = None
         return None, changed
+
+    def _beside_the_pinned(self, job: VideoJob, refusal: RoomPinned) -> list[VideoJob]:
+        """Waiting here would have no end; another node may have room."""
+        others = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).exclude(node=self._node.row)
+        if others.filter(name=job.model).exists():
+            return jobs.say_why(job, refusal.message)
+        return [jobs.fail(job.pk, job.fence, refusal.code, refusal.message)]
 
     async def _release_unclaimed(self) -> None:
         """The database went away between promise and claim."""

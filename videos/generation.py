@@ -153,6 +153,8 @@ class Generation:
             except FenceLost:
                 self.stop("changed_hands")
                 return
+            if job.eta_seconds is not None:
+                await self._node.expect_end(self.lease, job.eta_seconds)
             await live.job_changed(job)
             await asyncio.sleep(REPORT_SECONDS)
 

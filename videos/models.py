@@ -169,3 +169,26 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.what}"
+
+
+class Calibration(models.Model):
+    """What `manage.py measure` found out about a model on a node: the predictor's constants, and what they are from."""
+
+    node = models.ForeignKey("memory.Node", on_delete=models.CASCADE, related_name="calibrations")
+    model = models.CharField(max_length=255)
+    pipeline = models.CharField(max_length=64)
+    backend = models.CharField(max_length=16, help_text="metal, cuda or cpu.")
+    constants = models.JSONField(help_text="The fields of videos.predictor.Constants. Bytes.")
+    measured_tokens = models.PositiveIntegerField(help_text="Of the largest size that was measured.")
+    readings = models.JSONField(help_text="Of each profile: shape, peak bytes, seconds.")
+    machine = models.CharField(max_length=200)
+    versions = models.JSONField(default=dict)
+    measured_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("calibration")
+        verbose_name_plural = _("calibrations")
+        constraints = (models.UniqueConstraint(fields=("node", "model"), name="calibration_once_per_model"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.measured_at:%Y-%m-%d}"

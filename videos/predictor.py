@@ -1,9 +1,11 @@
 """How much memory a job will need at its peak, before anything is allocated."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
+from videos.models import Calibration
 from videos.shape import FRAMES_PER_LATENT, SIDE_MULTIPLE
 
 MIB = 1024**2
@@ -29,9 +31,9 @@ class Constants:
 
 # A14B on Metal: 480x272 at 18.83 GB and 832x480 at 21.88 GB, low-RAM mode, M5 Max 128 GB, mlx-gen 0.18.14, 2026-06.
 # 5B is taken to need no more for each token (its width is 3072 against 5120), and CUDA no more than Metal (both
-# compute attention in tiles, in bfloat16). To be replaced by measuring.
+# compute attention in tiles, in bfloat16). `manage.py measure` replaces them on the machine that it ran on.
 TILED = Constants(base=512 * MIB, margin=GIB, per_token=2_900_000)
-# CPU: `python -m benchmarks.video_memory` on the demo model (decoder 8 wide, 4 heads), 64x64 to 480x272 and 17 to 81
+# CPU: the demo model (decoder 8 wide, 4 heads), 64x64 to 480x272 and 17 to 81
 # frames, low-RAM mode; x86_64 Linux, 2 cores, OpenBLAS, MLX 0.32.4, mlx-gen 0.38.0, 2026-11-21. Weights of 2 bytes on
 # disk are computed with in 4; MLX's CPU attention holds all scores of all heads in float32 (seen at 5040 tokens).
 # The table in tests/videos/test_predictor.py has the readings. Wider models are this in proportion, not measured.
@@ -48,23 +50,81 @@ SIZES = {
 }
 
 
-def predict(folder: ModelFolder, width: int, height: int, frames: int) -> int:
-    """Bytes to promise a job of this model and shape on the node that has the folder."""
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """`resident` bytes of weights, and the model's `sizes`. Measured up to `measured_tokens`; beyond that, and where
+    nothing was measured, no less than `otherwise` is predicted.
+    """
+
+    constants: Constants
+    resident: int
+    sizes: dict[str, int]
+    multiple: int
+    measured_tokens: int = 0
+    otherwise: "Predictor | None" = None
+
+    def peak(self, width: int, height: int, frames: int) -> int:
+        """Bytes to promise a clip of this shape."""
+        own = self.measured_peak(width, height, frames) + self.constants.margin
+        if self.otherwise and tokens_of(width, height) > self.measured_tokens:
+            return max(own, self.otherwise.peak(width, height, frames))
+        return own
+
+    def measured_peak(self, width: int, height: int, frames: int) -> int:
+        """Without the margin."""
+        constants = self.constants
+        each = constants.per_token + constants.per_token_and_width * self.sizes["decoder_width"]
+        decode = tokens_of(width, height) * each
+        return self.resident + constants.base + max(decode, self.attention(width, height, frames))
+
+    def attention(self, width: int, height: int, frames: int) -> int:
+        latents = (frames - 1) // FRAMES_PER_LATENT + 1
+        return self.constants.per_pair * self.sizes["heads"] * (tokens_of(width, height) * latents) ** 2
+
+    def largest_size(self, width: int, height: int, frames: int, most: int) -> tuple[int, int] | None:
+        """The largest size of about the same shape whose prediction is at most `most` bytes, if any is."""
+        for step in range(99, 0, -1):
+            wide, high = (self._rounded(side * step / 100) for side in (width, height))
+            if self.peak(wide, high, frames) <= most:
+                return wide, high
+        return None
+
+    def kept(self) -> dict[str, Any]:
+        """The constants as `Calibration` keeps them."""
+        return asdict(self.constants)
+
+    def _rounded(self, side: float) -> int:
+        return max(self.multiple, int(side) // self.multiple * self.multiple)
+
+
+def tokens_of(width: int, height: int) -> int:
+    return (width // PATCH) * (height // PATCH)
+
+
+def built_in(folder: ModelFolder) -> Predictor:
+    """What is known without having measured anything on this machine."""
     constants = CONSTANTS[folder.pipeline, folder.node.backend]
-    sizes: dict[str, int] = {**SIZES[folder.pipeline], **folder.sizes}
-    tokens = (width // PATCH) * (height // PATCH)
-    latents = (frames - 1) // FRAMES_PER_LATENT + 1
-    decode = tokens * (constants.per_token + constants.per_token_and_width * sizes["decoder_width"])
-    attention = constants.per_pair * sizes["heads"] * (tokens * latents) ** 2
     resident = int(constants.weights * folder.resident_bytes)
-    return resident + constants.base + max(decode, attention) + constants.margin
+    return Predictor(constants, resident, {**SIZES[folder.pipeline], **folder.sizes}, SIDE_MULTIPLE[folder.pipeline])
+
+
+def predictor_of(folder: ModelFolder) -> Predictor:
+    """By what `manage.py measure` found out about this model on this node, if it ever did. Synchronous."""
+    known = built_in(folder)
+    measured = Calibration.objects.filter(
+        node=folder.node_id, model=folder.name, pipeline=folder.pipeline, backend=folder.node.backend
+    ).first()
+    if measured is None:
+        return known
+    constants: dict[str, Any] = measured.constants
+    return replace(known, constants=Constants(**constants), measured_tokens=measured.measured_tokens, otherwise=known)
+
+
+def predict(folder: ModelFolder, width: int, height: int, frames: int) -> int:
+    """Bytes to promise a job of this model and shape on the node that has the folder. Synchronous."""
+    return predictor_of(folder).peak(width, height, frames)
 
 
 def largest_size(folder: ModelFolder, width: int, height: int, frames: int, most: int) -> tuple[int, int] | None:
-    """The largest size of about the same shape whose prediction is at most `most` bytes, if any is."""
-    multiple = SIDE_MULTIPLE[folder.pipeline]
-    for step in range(99, 0, -1):
-        size = tuple(max(multiple, int(side * step / 100) // multiple * multiple) for side in (width, height))
-        if predict(folder, size[0], size[1], frames) <= most:
-            return size[0], size[1]
-    return None
+    """The largest size of about the same shape whose prediction is at most `most` bytes, if any is. Synchronous."""
+    return predictor_of(folder).largest_size(width, height, frames, most)

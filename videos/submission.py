@@ -13,12 +13,14 @@ from inference.api.errors import invalid
 from inference.catalog import find_model, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
-from memory import NeverFits, Refusals, gib, join, say, spelled
+from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
 from videos import jobs, live, options, storage
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
 from videos.schemas import CreateVideo
 from videos.shape import Shape, shape_of
+
+Refusal = NeverFits | RoomPinned
 
 # What OpenAI's API has and this server has not yet: refused by name, never ignored.
 NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
@@ -52,7 +54,7 @@ async def submit(
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
     folder = await _video_model(request.model)
     shape = shape_of(request, folder.pipeline, folder.defaults)
-    await _check_memory(folder, shape)
+    await sync_to_async(_check_memory)(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
@@ -103,19 +105,40 @@ async def _video_model(name: str | None) -> ModelFolder:
     return folder
 
 
-async def _check_memory(folder: ModelFolder, shape: Shape) -> None:
-    """Refuse what no node that has the model could ever promise. Without a running node it waits in line."""
+def _check_memory(folder: ModelFolder, shape: Shape) -> None:
+    """Refuse what no node that has the model could promise, now or later. Without a running node it waits in line.
+
+    Raises:
+        NeverFits, RoomPinned
+    """
     everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
-    hosts = [host async for host in everywhere if host.node.largest_bytes]
+    hosts = [host for host in everywhere if host.node.largest_bytes]
     sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
-    if not hosts or any(wanted <= host.node.largest_bytes for wanted, host in sums):
-        return
-    wanted, host = max(sums, key=lambda one: one[1].node.largest_bytes)
+    possible = [(wanted, host) for wanted, host in sums if wanted <= host.node.largest_bytes]
+    if hosts and not possible:
+        raise _told(_too_large(shape, *max(sums, key=lambda one: one[1].node.largest_bytes)), folder)
+    pinned = [refusal for wanted, host in possible if (refusal := _beside_the_pinned(wanted, host))]
+    if possible and len(pinned) == len(possible):
+        raise _told(pinned[0], folder)
+
+
+def _too_large(shape: Shape, wanted: int, host: ModelFolder) -> tuple[int, NeverFits]:
     most = host.node.largest_bytes
     fits = largest_size(host, shape.width, shape.height, shape.frames, most)
     hint = say("size_fits", size=f"{fits[0]}x{fits[1]}") if fits else say("no_size_fits")
     text = join(say("clip_needs", size=f"{shape.width}x{shape.height}", wanted=wanted, most=most), hint)
-    refusal = NeverFits(wanted=wanted, ceiling=most, message=text, param="size")
-    await sync_to_async(Refusals(host.node_id).tell)("generator", folder.name, refusal)
-    refusal.message = spelled(text.parts)  # who asked reads it in another language than the timeline
-    raise refusal
+    return host.node_id, NeverFits(wanted=wanted, ceiling=most, message=text, param="size")
+
+
+def _beside_the_pinned(wanted: int, host: ModelFolder) -> tuple[int, RoomPinned] | None:
+    pinned, most = Ledger(host.node_id).pinned(), host.node.largest_bytes
+    if pinned + wanted <= most:
+        return None
+    return host.node_id, RoomPinned(wanted=wanted, leased=pinned, ceiling=most)
+
+
+def _told(refused: tuple[int, Refusal], folder: ModelFolder) -> Refusal:
+    node_id, refusal = refused
+    Refusals(node_id).tell("generator", folder.name, refusal)
+    refusal.message = spelled(parts_of(refusal.message))  # who asked reads it in another language than the timeline
+    return refusal

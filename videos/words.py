@@ -43,6 +43,7 @@ CODES: dict[str, Word] = {
     "node_error": _("The node failed"),
     "memory_lease_exceeded": _("The worker used more memory than it was promised"),
     "too_large_for_memory": _("The video needs more memory than this machine can promise"),
+    "memory_pinned": _("Pinned models leave too little memory for the video"),
     "worker_stalled": _("The worker made no progress"),
     "job_timeout": _("The video took longer than this server allows"),
     "monitor_failed": _("The worker's memory could not be read"),

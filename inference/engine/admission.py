@@ -92,7 +92,7 @@ class Admission:
         need, available = self._need(prefill), self._available()
         if need <= available:
             return
-        self._gate.counts.refused += 1
+        self._gate.decide("refused", need, tokens=len(prefill.tokens), standing=self._gate.base)
         raise Refusal(
             413,
             "context_too_large_for_memory",
@@ -113,11 +113,12 @@ class Admission:
         return self._bounds.request(length, self.promise(prefill.sequences), count, FLOOR_TOKENS)
 
     def _no_room(self, prefill: Prefill, retry_after: int) -> Refusal:
-        self._gate.counts.refused += 1
+        need = self._need(prefill)
+        self._gate.decide("refused", need, tokens=len(prefill.tokens))
         return Refusal(
             503,
             "no_room",
-            f"This request needs {_mib(self._need(prefill))} of memory, and other requests held the room for "
+            f"This request needs {_mib(need)} of memory, and other requests held the room for "
             f"{self._patience:g} s. Try again in {retry_after} s.",
             retry_after=retry_after,
         )

@@ -85,7 +85,7 @@ class Engine:
         elif message["type"] == "abort":
             self._abort(message.get("id", ""))
         elif message["type"] == "lease":
-            self._gate.lease = message["bytes"]
+            self._gate.resize(message["bytes"])
         elif message["type"] == "stop":
             self._stopping = True
 
@@ -167,12 +167,13 @@ class Engine:
         held_up = None
         for prefill in [one for one in self._prefilling.active if not one.remaining]:
             count, length = len(prefill.sequences), len(prefill.tokens)
-            for cohort, needed in self._cohorts.options(count, length):
+            options = self._cohorts.options(count, length)
+            for cohort, needed in options:
                 if self._gate.allows(needed):
                     self._start(prefill, cohort or self._cohorts.open())
                     break
             else:
-                self._gate.counts.waited += 1
+                self._gate.decide("waited", min(needed for _, needed in options), tokens=length)
                 held_up = prefill
         return held_up
 
@@ -281,6 +282,8 @@ class Engine:
         self._said_status = now
         if not self._requests:
             self._gate.settle()
+        for decision in self._gate.decisions.due():
+            self._say({"phase": "gate", **decision})
         self._say({"phase": "status", "tick": self._ticks, **self._counts(), **self._gate.status()})
 
     def _counts(self) -> Json:

@@ -4,11 +4,12 @@ usage = max(active + outside, footprint, recent peak + outside)     outside: wha
 pass  = usage + bound + margin <= lease
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from inference.engine.decisions import Decision, Decisions
 from inference.engine.messages import Json
 
 FLOOR_TOKENS = 32  # a smaller chunk costs as much time as this one (weights are read once per forward)
@@ -36,14 +37,6 @@ class Readings(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
-    passed: int = 0
-    shrunk: int = 0
-    waited: int = 0
-    refused: int = 0
-
-
-@dataclass(slots=True)
 class Gate:
     """`margin` starts at a share of the lease and only grows: by the most that a forward went over its bound."""
 
@@ -52,7 +45,8 @@ class Gate:
     base: int = 0
     outside: int = 0
     learned: int = 0
-    counts: Counts = field(default_factory=Counts)
+    on_resize: Callable[[int], None] = lambda _lease: None  # what else follows the lease, in bytes
+    decisions: Decisions = field(default_factory=Decisions)
     worst: float = 0.0
     _recent_peak: int = 0
 
@@ -81,6 +75,20 @@ class Gate:
             return True
         self._forget()
         return bound <= self.room()
+
+    def decide(self, decision: Decision, bound: int = 0, *, tokens: int = 0, standing: int | None = None) -> None:
+        """Keep what was decided about `bound` bytes on top of what is in use, or of `standing`, for who looks on."""
+        if decision == "passed":
+            self.decisions.count(decision)
+            return
+        need = (self.usage() if standing is None else standing) + bound + self.margin
+        self.decisions.keep(decision, need_bytes=need, bound_bytes=bound, lease_bytes=self.lease, tokens=tokens)
+
+    def resize(self, lease: int) -> None:
+        """The lease was changed. What is kept only for reuse is given back: others may wait for it."""
+        self.lease = lease
+        self.on_resize(lease)
+        self._forget()
 
     @contextmanager
     def measured(self, bound: int) -> Iterator[None]:
@@ -111,7 +119,7 @@ class Gate:
             "footprint_bytes": self.readings.footprint(),
             "peak_bytes": self._recent_peak,
             "margin_bytes": self.margin,
-            "gate": {**asdict(self.counts), "worst_ratio": round(self.worst, 3)},
+            "gate": {**self.decisions.counts, "worst_ratio": round(self.worst, 3)},
         }
 
     def _forget(self) -> None:

@@ -34,6 +34,10 @@ engine → node, about itself
               shrunk, waited, refused}}
              Once a second from the thread that computes, idle or not (a heartbeat comes from another): an engine that
              is ready and has said nothing for ten seconds is wedged.
+    event gate {decision: "shrunk" | "waited" | "refused", times, need_bytes, bound_bytes, lease_bytes, tokens}
+             What the gate did not simply pass, at most every five seconds for each kind of decision: `times` since it
+             was last told, and the figures of the last one. `bound_bytes` is what the forward, the join or the request
+             could take, `need_bytes` that with what is in use and the margin, `tokens` the chunk's or prompt's.
     failed   {code, message, detail}  it cannot load or go on, and exits. Codes: model_unusable, lease_too_small,
              self_test_failed, worker_error, aborted.
 

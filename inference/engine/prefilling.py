@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 from inference.engine.bounds import Bounds
+from inference.engine.decisions import Decision
 from inference.engine.gate import FLOOR_TOKENS, Gate
 from inference.engine.models import Loaded
 from inference.engine.pace import Pace
@@ -37,7 +38,7 @@ class Prefilling:
                 return
             tokens = self._fit(prefill, left, besides)
             if tokens == 0:
-                self._gate.counts.waited += 1
+                self._decide("waited", prefill, prefill.clip(FLOOR_TOKENS), besides)
                 self.held_up = prefill
                 return
             if last is not None and tokens * self._pace.rate(prefill.done) > left:
@@ -54,9 +55,13 @@ class Prefilling:
             if tokens <= FLOOR_TOKENS:
                 return 0
             tokens = prefill.clip(max(FLOOR_TOKENS, tokens // 2))
-        counts = self._gate.counts
-        counts.passed, counts.shrunk = counts.passed + 1, counts.shrunk + (tokens < wanted)
+        self._gate.decide("passed")
+        if tokens < wanted:
+            self._decide("shrunk", prefill, wanted, besides)
         return tokens
+
+    def _decide(self, decision: Decision, prefill: Prefill, tokens: int, besides: int) -> None:
+        self._gate.decide(decision, self._bounds.forward(1, tokens, prefill.done) + besides, tokens=tokens)
 
     def _chunk(self, prefill: Prefill, tokens: int, besides: int) -> None:
         began, context = time.monotonic(), prefill.done

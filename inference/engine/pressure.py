@@ -41,7 +41,7 @@ class Pressure:
         """Before a step of a cohort: there must be room for its cache to grow. The youngest gives way; returns a
         request that is alone and cannot go on."""
         while cohort.size and not self._gate.allows(self._cohorts.step_bytes(cohort)):
-            self._gate.counts.waited += 1
+            self._gate.decide("waited", self._cohorts.step_bytes(cohort), tokens=cohort.size)
             decoding = self._cohorts.sequences
             if filling := [one for one in self._prefilling.active if one.cache is not None]:
                 self._send_back(_youngest(filling))
@@ -52,7 +52,7 @@ class Pressure:
         return None
 
     def refusal(self) -> Refusal:
-        self._gate.counts.refused += 1
+        self._gate.decide("refused")
         return Refusal(
             413,
             "context_too_large_for_memory",

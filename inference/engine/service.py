@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import mlx.core as mx
 
@@ -17,6 +18,7 @@ from inference.engine.readings import LiveReadings, backend
 from inference.engine.selftest import self_test
 from inference.engine.settings import Settings
 from inference.engine.templates import Templates
+from inference.engine.wired import metal, wired
 from memory.protocol import Channel, Message, WorkerFailed
 
 REUSE_SHARE = 16  # of the lease: what MLX may keep for reuse instead of giving it back
@@ -24,8 +26,13 @@ REUSE_SHARE = 16  # of the lease: what MLX may keep for reuse instead of giving 
 
 def run(channel: Channel, spec: Message) -> Json:
     """Returns the totals. Raises WorkerFailed when the model cannot be served."""
-    began = time.monotonic()
     chosen = settings.read(spec)
+    with wired(chosen.lease_bytes, *metal()) as follow:
+        return _serve(channel, chosen, follow)
+
+
+def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) -> Json:
+    began = time.monotonic()
     mx.random.seed(int.from_bytes(os.urandom(8), "little"))
     mx.set_cache_limit(chosen.lease_bytes // REUSE_SHARE)
 
@@ -36,14 +43,14 @@ def run(channel: Channel, spec: Message) -> Json:
     tested = self_test(loaded)
     loaded.dimensions = tested.dimensions
     readings = LiveReadings()
-    gate = Gate(readings, chosen.lease_bytes)
+    gate = Gate(readings, chosen.lease_bytes, on_resize=follow)
     gate.settle()
     _require_room(gate)
     engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel)
-    limit = min(chosen.context_limit or loaded.context_window, loaded.context_window)
-    _intake(channel, loaded, chosen, limit, engine).start()
+    context = min(chosen.context_limit or loaded.context_window, loaded.context_window)
+    _intake(channel, loaded, chosen, context, engine).start()
     ready = {
-        "model": models.facts(loaded, chosen.model_dir, limit),
+        "model": models.facts(loaded, chosen.model_dir, context),
         "gate": {**gate.state(), "readings": readings.names, **_machine()},
         "self_test": {"seconds": round(tested.seconds, 3), "token": tested.token},
     }

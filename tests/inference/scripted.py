@@ -18,6 +18,7 @@ class Scripted:
         self.refuse_to_load = ""
         self.base_bytes = 0
         self.cache: dict[str, Any] = {}
+        self.gate_says: list[Message] = []
         self.gate = threading.Event()  # loads wait for it
         self.gate.set()
         self.mute = threading.Event()  # no status while it is set
@@ -30,6 +31,8 @@ class Scripted:
         if self.refuse_to_load:
             raise WorkerFailed("model_unusable", self.refuse_to_load)
         channel.send("ready", model=facts(name), gate={"base_bytes": self.base_bytes}, self_test={}, load_seconds=0.1)
+        for said in self.gate_says:
+            channel.send("event", phase="gate", **said)
         ended = threading.Event()
         threading.Thread(target=self._beat, args=(channel, ended), daemon=True).start()
         try:
@@ -44,7 +47,7 @@ class Scripted:
     def _beat(self, channel: Channel, ended: threading.Event) -> None:
         while not ended.wait(0.1):
             if not self.mute.is_set():
-                channel.send("event", phase="status", tick=1, cache=self.cache)
+                channel.send("event", phase="status", tick=1, base_bytes=self.base_bytes, cache=self.cache)
 
     def _answer(self, channel: Channel, request: Message) -> None:
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]

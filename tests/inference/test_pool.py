@@ -12,11 +12,12 @@ from pytest_django import Settings
 from inference import keeper, resident
 from inference.catalog import Served
 from inference.client import Answer, Event
-from inference.errors import EngineRefused, LoadFailed, NoRoomForModel
+from inference.errors import EngineRefused, LoadFailed, ModelsPinned, NoRoomForModel
 from inference.models import ModelFolder, ModelSettings
 from inference.pool import Pool
-from memory import NeverFits, NoRoom
-from memory.models import Lease
+from memory import NeverFits, NoRoom, Priority, Shortage
+from memory.models import Event as MemoryEvent
+from memory.models import Lease, Tally
 from memory.node import LocalNode
 from tests.helpers import await_for
 from tests.inference.conftest import MIB
@@ -125,6 +126,86 @@ async def test_nothing_is_evicted_for_work_that_it_would_not_help(
         await node.reserve("generator", "video_2", 2000 * MIB)
     await asyncio.sleep(0.05)  # time in which it would have been
     assert "a" in await leased()
+
+
+async def refusals() -> list[Event]:
+    return [event.figures async for event in MemoryEvent.objects.filter(what="refused")]
+
+
+async def test_beside_a_running_video_the_newcomer_is_told_when_it_ends(
+    pool: Pool, node: LocalNode, make_model: MakeModel
+) -> None:
+    later = await node.reserve("generator", "video_later", 1000 * MIB)
+    soon = await node.reserve("generator", "video_soon", 1800 * MIB)
+    await node.expect_end(later, 3000)
+    await node.expect_end(soon, 42)
+    with pytest.raises(
+        NoRoomForModel, match=r"Expected to end in 4\d s: generator video_soon \(1\.76 GiB\)"
+    ) as refusal:
+        await answer(pool, await make_model("a"))
+    assert 40 <= (refusal.value.retry_after or 0) <= 42
+    told = {"code": "no_room_for_model", "wanted": refusal.value.wanted, "leased": refusal.value.leased}
+    assert await refusals() == [{**told, "ceiling": refusal.value.ceiling}]
+
+
+async def test_beside_pinned_models_alone_there_is_no_end_to_wait_for(
+    pool: Pool, make_model: MakeModel, scripted: Scripted
+) -> None:
+    scripted.base_bytes = 2600 * MIB
+    await answer(pool, await make_model("kept", pinned=True))
+    with pytest.raises(
+        ModelsPinned, match=r"b needs 0\.63 GiB, and pinned models.* hold 3\.00 GiB of 3\.00"
+    ) as refusal:
+        await answer(pool, await make_model("b"))
+    assert (refusal.value.status, refusal.value.retry_after) == (507, None)
+    assert set(await leased()) == {"kept"}
+    assert [event["wanted"] for event in await refusals()] == [refusal.value.wanted]
+
+
+async def test_an_eviction_is_written_down_with_its_reason(
+    pool: Pool, node: LocalNode, make_model: MakeModel, scripted: Scripted
+) -> None:
+    scripted.base_bytes = 2000 * MIB
+    await answer(pool, await make_model("a"))
+    with pytest.raises(NoRoom):
+        await node.reserve("generator", "video_1", 2000 * MIB)
+
+    async def evicted() -> list[MemoryEvent]:
+        return [event async for event in MemoryEvent.objects.filter(what="evicted")]
+
+    (event,) = await await_for(evicted)
+    assert (event.holder, event.figures["for_holder"]) == ("a", "video_1")
+    assert event.message == "a was evicted: its memory is needed for generator video_1."
+
+
+async def test_what_a_gate_decides_is_one_event_a_minute_and_all_of_it_is_counted(
+    pool: Pool, make_model: MakeModel, scripted: Scripted
+) -> None:
+    figures = {"need_bytes": 3 * MIB, "bound_bytes": MIB, "lease_bytes": 2 * MIB, "tokens": 64}
+    scripted.gate_says = [{"decision": "waited", "times": times, **figures} for times in (2, 3)]
+    await answer(pool, await make_model("a"))
+
+    async def counted() -> bool:
+        return await Tally.objects.filter(what="gate_waited", count=5).aexists()
+
+    await await_for(counted)
+    event = await MemoryEvent.objects.aget(what="gate")
+    assert (event.holder, event.figures) == ("a", {"decision": "waited", "times": 5, **figures})
+
+
+async def test_an_idle_engine_gives_up_what_it_does_not_use_and_gets_it_back(
+    pool: Pool, node: LocalNode, make_model: MakeModel, scripted: Scripted
+) -> None:
+    scripted.base_bytes = 500 * MIB
+    model = await make_model("a", pinned=True)
+    await answer(pool, model)
+    before = (await leased())["a"]
+    await await_for(lambda: (there := pool.entries["a"].resident) and there.status.get("base_bytes"))
+    assert await node._makers.make_room(Shortage(3000 * MIB), Priority.SHRINK) == before - 628 * MIB
+    assert await leased() == {"a": 628 * MIB}
+    await await_for(lambda: [said["bytes"] for said in scripted.heard("lease")][-1:] == [628 * MIB])
+    await answer(pool, model)
+    assert await leased() == {"a": before}
 
 
 async def test_a_crash_is_a_clean_error_and_the_next_request_loads_again(

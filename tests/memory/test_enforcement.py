@@ -1,6 +1,7 @@
 """A worker that takes more than it was promised is stopped in time, and its neighbours notice nothing."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from tests.memory.support import MIB, hear, running, start
 Spec = Callable[..., WorkerSpec]
 STEP, LEASE, TOLERANCE = 50 * MIB, 100 * MIB, 256 * MIB
 PACE_SECONDS = 0.5  # two of the sampler's ticks: the bound of one step is for growth that it can see
-TIMES = 10
+AT_ONCE = 5
 
 
 async def answers(neighbour: Worker, number: int) -> None:
@@ -32,19 +33,22 @@ async def overgrow(node: LocalNode, spec: Spec, number: int) -> tuple[Exit, int]
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("times", [AT_ONCE, pytest.param(50, marks=pytest.mark.crash)])
 async def test_growth_in_steps_is_stopped_within_one_step_of_the_tolerance_every_time(
-    node: LocalNode, spec: Spec
+    node: LocalNode, spec: Spec, times: int
 ) -> None:
     neighbour = await start(node, spec(holder="neighbour"), do="count_lines")
     await hear(neighbour, "event")
-    for number in range(0, TIMES, 2):
-        pair = await asyncio.gather(*(overgrow(node, spec, number + one) for one in range(2)))
-        for ended, taken in pair:
+    went: list[int] = []
+    for number in range(0, times, AT_ONCE):
+        for ended, taken in await asyncio.gather(*(overgrow(node, spec, number + one) for one in range(AT_ONCE))):
             assert ended.verdict is not None
             assert ended.verdict.code == "memory_lease_exceeded"
             assert "its lease is 0.10 GiB with 0.25 GiB of tolerance" in ended.verdict.message
-            assert taken <= LEASE + TOLERANCE + STEP
-            assert (ended.peak_bytes or 0) <= LEASE + TOLERANCE + STEP
+            went += [max(taken, ended.peak_bytes or 0)]
         await answers(neighbour, number)
+    over = [(size - LEASE - TOLERANCE) // MIB for size in went]
+    sys.stdout.write(f"\n{len(went)} of {times} stopped, at {min(over)} to {max(over)} MiB past lease and tolerance.\n")
+    assert max(over) <= STEP // MIB
     await neighbour.stop("the test is over")
     assert (await neighbour.wait()).verdict is None

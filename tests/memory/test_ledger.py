@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from memory.ceiling import Ceiling
-from memory.errors import LeaseClosed, NeverFits, NoRoom
+from memory.errors import LeaseClosed, NeverFits, NoRoom, RoomPinned
 from memory.ledger import Ledger
 from memory.models import Lease, Node
 
@@ -50,6 +50,54 @@ def test_a_lease_goes_from_reserved_to_bound_to_gone_and_nowhere_else() -> None:
     with pytest.raises(LeaseClosed, match="is released, and what is released cannot bind"):
         books.bind(lease, 4711, 12.5)
     assert not Lease.objects.exists()
+
+
+def test_one_who_waits_is_overtaken_so_often_and_not_once_more() -> None:
+    books = ledger(100)
+    first = books.reserve("engine", "chat", 30)
+
+    def asks() -> None:
+        with pytest.raises(NoRoom):
+            books.reserve("generator", "video", 80, overtakes=2)
+
+    asks()
+    for other in ("a", "b"):
+        books.release(books.reserve("engine", other, 20))
+        asks()
+    with pytest.raises(NoRoom, match="kept for generator video, which was overtaken 2 times") as kept:
+        books.reserve("engine", "c", 20)
+    assert (kept.value.leased, kept.value.missing) == (100, 20)
+    with pytest.raises(NoRoom):
+        books.resize(first, 40)
+    books.release(first)
+    books.release(books.reserve("engine", "d", 20))  # beside it there is room
+    assert books.reserve("generator", "video", 80, overtakes=2)
+
+
+def test_one_who_waited_and_left_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    books = ledger(100)
+    books.reserve("engine", "chat", 30)
+    with pytest.raises(NoRoom):
+        books.reserve("generator", "video", 80, overtakes=0)
+    with pytest.raises(NoRoom):
+        books.reserve("engine", "other", 20)
+    monkeypatch.setattr("memory.line.STALE_SECONDS", 0.0)
+    assert books.reserve("engine", "other", 20)
+
+
+def test_what_is_pinned_stays_and_waiting_for_it_has_no_end() -> None:
+    books = ledger(100, 80)
+    lease = books.reserve("engine", "chat", 30, pinned=True)
+    with pytest.raises(NoRoom) as later:
+        books.reserve("generator", "video", 70)
+    assert later.value.status == 503
+    with pytest.raises(RoomPinned) as never:
+        books.reserve("generator", "video", 71)
+    assert (never.value.status, never.value.leased, never.value.ceiling) == (507, 30, 100)
+    books.pin(lease, pinned=False)
+    with pytest.raises(NoRoom) as again:
+        books.reserve("generator", "video", 71)
+    assert again.value.status == 503
 
 
 def test_what_never_fits_is_told_from_what_does_not_fit_now() -> None:

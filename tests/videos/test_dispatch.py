@@ -16,7 +16,7 @@ from memory.models import Lease, Node
 from tests.helpers import await_for
 from videos import dispatch, jobs
 from videos.models import VideoJob
-from videos.predictor import predict
+from videos.predictor import built_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
@@ -88,7 +88,7 @@ async def test_a_job_is_done_once_and_its_lease_is_given_back(home, make_job):
     assert done.expires_at > timezone.now()
     assert not any((home / "work" / "here").iterdir())
     attempt = await done.attempts.aget()
-    assert (attempt.outcome, attempt.lease_bytes) == ("completed", predict(await folder(), 64, 64, 17))
+    assert (attempt.outcome, attempt.lease_bytes) == ("completed", built_in(await folder()).peak(64, 64, 17))
 
 
 async def no_lease():
@@ -180,7 +180,7 @@ async def test_a_small_job_may_overtake_one_that_waits_for_memory_but_only_so_of
     async with LocalNode.open("here", launcher=InProcessLauncher(draws)) as node:
         ledger, choose = node.ledger, sync_to_async(dispatch.Dispatcher(node)._choose)
         room = await sync_to_async(ledger.room)()
-        too_little = predict(await folder(), 512, 512, 17) - 1
+        too_little = built_in(await folder()).peak(512, 512, 17) - 1
         other = await sync_to_async(ledger.reserve)("engine", "chat", room.ceiling - too_little)
         for expected in small[:2]:
             (job, lease, _), _ = await choose()

@@ -4,11 +4,11 @@ import pytest
 
 from inference.models import ModelFolder
 from memory.models import Node
-from videos.predictor import CONSTANTS, largest_size, predict
+from videos.predictor import CONSTANTS, built_in
 
 MIB, GB = 1024**2, 1000**3
 DEMO = {"heads": 4, "decoder_width": 8}
-# `python -m benchmarks.video_memory` on x86_64 Linux, 2 cores, 24 GiB, OpenBLAS, lease 8 GiB, 2026-11-21: peak bytes.
+# `manage.py measure` on x86_64 Linux, 2 cores, 24 GiB, OpenBLAS, lease 8 GiB, 2026-11-21: peak bytes.
 ON_CPU = {
     (64, 64, 17): 244_551_680,
     (64, 64, 81): 256_835_584,
@@ -32,6 +32,10 @@ ON_METAL = {(480, 272): 18.83 * GB, (832, 480): 21.88 * GB}
 def folder(backend: str, resident: float, sizes: dict[str, int] | None = None) -> ModelFolder:
     node = Node(name="here", ceiling_terms={"inputs": {"backend": backend}})
     return ModelFolder(node=node, pipeline="wan2.2-t2v-a14b", resident_bytes=int(resident), sizes=sizes or {})
+
+
+def predict(model: ModelFolder, width: int, height: int, frames: int) -> int:
+    return built_in(model).peak(width, height, frames)
 
 
 @pytest.mark.parametrize("shape", ON_CPU, ids=lambda shape: "x".join(map(str, shape)))
@@ -66,7 +70,7 @@ def test_a_folder_that_does_not_say_its_sizes_is_taken_for_the_full_model() -> N
 
 def test_the_largest_size_fits_and_is_of_about_the_same_shape() -> None:
     model = folder("cpu", 0, DEMO)
-    width, height = largest_size(model, 1280, 720, 17, 3 * GB) or (0, 0)
+    width, height = built_in(model).largest_size(1280, 720, 17, 3 * GB) or (0, 0)
     assert predict(model, width, height, 17) <= 3 * GB
     assert 1.6 < width / height < 2.0
-    assert largest_size(model, 1280, 720, 17, GB) is None
+    assert built_in(model).largest_size(1280, 720, 17, GB) is None

@@ -12,7 +12,7 @@ from memory.ceiling import GIB, Ceiling
 from memory.ledger import Ledger
 from memory.models import Event, Node
 from videos.dispatch import Dispatcher
-from videos.predictor import predict
+from videos.predictor import built_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,19 +66,21 @@ def job(key, make_job, settings, tmp_path):
 async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
     node = await Node.objects.aget()
     model = await ModelFolder.objects.select_related("node").aget()
-    wanted = predict(model, job.width, job.height, job.frames)
+    wanted = built_in(model).peak(job.width, job.height, job.frames)
     promised = 12 * GIB - wanted + 3 * 2**20
     await sync_to_async(ledger.reserve)("engine", "qwen", promised)
     with caplog.at_level("INFO"):
         await sync_to_async(Dispatcher(Here(node, ledger))._choose)()
     sentence = NoRoom(wanted=wanted, leased=promised, ceiling=12 * GIB).message
     assert figures_in(sentence) == [gib(wanted), gib(12 * GIB - promised), "12.00 GiB"]
+    sentence = f"{sentence} Held by engine qwen ({gib(promised)})."
 
     await job.arefresh_from_db()
     assert job.waiting_reason == sentence
     assert (await api.get(f"/v1/videos/{job.pk}")).json()["waiting_reason"] == sentence
     for path in ("/videos/", "/memory/"):
-        assert sentence in await sync_to_async(page)(operator, path)
+        shown = await sync_to_async(page)(operator, path)
+        assert all(f"{part}." in shown for part in sentence.removesuffix(".").split(". "))
     logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]
     assert [line["message"] for line in logged] == [sentence]
     (event,) = (await api.get("/v1/memory/events", params={"what": "refused"})).json()["data"]
@@ -95,7 +97,7 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
     with caplog.at_level("INFO"):
         answer = await api.post("/v1/videos", json=asked)
     error = answer.json()["error"]
-    wanted = predict(model, 4096, 4096, 81)
+    wanted = built_in(model).peak(4096, 4096, 81)
     assert (answer.status_code, error["code"], error["param"]) == (413, NeverFits.code, "size")
     assert figures_in(error["message"]) == [gib(wanted), "16.00 GiB"]
     logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]
@@ -106,3 +108,22 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
     assert (event.message, event.figures["wanted"], event.figures["ceiling"]) == (error["message"], wanted, 16 * GIB)
     assert await metrics(api) == {"wanted": wanted, "ceiling": 16 * GIB}
     assert error["message"] in await sync_to_async(page)(operator, "/memory/")
+
+
+async def test_a_video_for_which_pinned_models_leave_too_little(api, operator, ledger, job, caplog):
+    model = await ModelFolder.objects.select_related("node").aget()
+    wanted, pinned = built_in(model).peak(job.width, job.height, job.frames), 16 * GIB - 2**30
+    await sync_to_async(ledger.set_ceiling)(Ceiling(static=16 * GIB))
+    await sync_to_async(ledger.reserve)("engine", "qwen", pinned, pinned=True)
+    asked = {"model": model.name, "prompt": "a red ball", "size": "64x64", "frames": 17}
+    answer = await api.post("/v1/videos", json=asked)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (507, "memory_pinned")
+    assert figures_in(error["message"]) == [gib(wanted), gib(pinned), "16.00 GiB"]
+    figures = {"wanted": wanted, "leased": pinned, "ceiling": 16 * GIB}
+    assert await metrics(api) == figures
+    assert error["message"] in await sync_to_async(page)(operator, "/memory/")
+
+    await sync_to_async(Dispatcher(Here(await Node.objects.aget(), ledger))._choose)()  # one that waited before that
+    await job.arefresh_from_db()
+    assert (job.status, job.error_code, job.error_message) == ("failed", "memory_pinned", error["message"])

@@ -29,7 +29,14 @@ def run(channel: Channel, message: Message) -> Message:
         Aborted: the node asked for the end; nothing is left in `output_dir`.
     """
     spec = Spec.of(message)
-    limits.apply(spec.lease_bytes, low_ram=spec.low_ram)
+    restore = limits.apply(spec.lease_bytes, low_ram=spec.low_ram)
+    try:
+        return _generate(channel, spec)
+    finally:
+        restore()
+
+
+def _generate(channel: Channel, spec: Spec) -> Message:
     phases, checkpoint = Phases(channel), Checkpoint(spec.model_dir)
     model = Wan(checkpoint, phases)
     try:

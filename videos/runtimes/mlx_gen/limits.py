@@ -4,6 +4,8 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Callable
+from functools import partial
 
 import mlx.core as mx
 
@@ -17,15 +19,26 @@ LOW_RAM_CACHE_BYTES = 1000**3
 CACHE_BYTES = 8 * GIB
 
 
-def apply(lease_bytes: int, *, low_ram: bool) -> None:
-    """Bound MLX's wired memory, its allocations and its cache of freed buffers by the lease."""
+def wired_bytes(lease_bytes: int, recommended: int) -> int:
+    """Of a lease, never more than Metal recommends. All leases together stay under that, and so do these."""
+    return min(max(LEAST_WIRED_BYTES, lease_bytes - OUTSIDE_MLX_BYTES), lease_bytes, recommended)
+
+
+def apply(lease_bytes: int, *, low_ram: bool) -> Callable[[], None]:
+    """Bound MLX's wired memory, its allocations and its cache of freed buffers by the lease.
+
+    Returns what has the same wired as before. That part, for Metal, is not run on hardware by this project's suite.
+    """
     inside = max(LEAST_WIRED_BYTES, lease_bytes - OUTSIDE_MLX_BYTES)
     mx.set_cache_limit(min(LOW_RAM_CACHE_BYTES if low_ram else CACHE_BYTES, inside // 4))
     mx.set_memory_limit(inside)
-    if mx.metal.is_available():
-        mx.set_wired_limit(min(inside, mx.device_info().get("max_recommended_working_set_size", inside)))
     if not _has_gpu():
         mx.disable_compile()  # on a CPU it calls the system's C++ compiler: 1.7 s, or an error where there is none
+    if not mx.metal.is_available():
+        return lambda: None
+    recommended = int(mx.device_info().get("max_recommended_working_set_size", inside))
+    before = mx.set_wired_limit(wired_bytes(lease_bytes, recommended))
+    return partial(mx.set_wired_limit, before)
 
 
 def precision() -> mx.Dtype:
