@@ -6,12 +6,12 @@ import time
 import traceback
 from collections.abc import Iterable
 
-import mlx.core as mx
-
 from inference.engine import messages
 from inference.engine.admission import Admission, retry_after
 from inference.engine.answers import Answers
-from inference.engine.cohorts import Cohort, Cohorts, Step
+from inference.engine.batch import Step
+from inference.engine.bunch import Filled
+from inference.engine.cohorts import Cohort, Cohorts
 from inference.engine.gate import Gate
 from inference.engine.messages import Json, Refusal
 from inference.engine.models import Loaded
@@ -33,7 +33,7 @@ class Engine:
     def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
         bounds = loaded.bounds
-        self._gate, self._channel = gate, channel
+        self._loaded, self._gate, self._channel = loaded, gate, channel
         self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
         self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
         self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
@@ -165,56 +165,50 @@ class Engine:
     def _join(self) -> Prefill | None:
         """Let in who is filled. Returns one that the gate holds up."""
         held_up = None
-        for prefill in [one for one in self._prefilling.active if not one.remaining]:
-            count, length = len(prefill.sequences), len(prefill.tokens)
-            for cohort, needed in self._cohorts.options(count, length):
+        for filled in self._prefilling.filled():
+            for cohort, needed in self._cohorts.options(filled.held, filled.copies):
                 if self._gate.allows(needed):
-                    self._start(prefill, cohort or self._cohorts.open())
+                    self._start(filled, cohort or self._cohorts.open(), needed)
                     break
             else:
                 self._gate.counts.waited += 1
-                held_up = prefill
+                held_up = filled.prefills[0]
         return held_up
 
     def _relieve(self, held_up: Prefill | None) -> None:
         if beyond := self._pressure.relieve(held_up):
             self._fail(beyond, self._pressure.refusal())
 
-    def _start(self, prefill: Prefill, cohort: Cohort) -> None:
-        prefill.request.prefill_ended = prefill.request.prefill_ended or time.monotonic()
-        self._prefilling.active.remove(prefill)
-        cohort.join(prefill.sequences, prefill.cache)
-        prefill.cache = None
+    def _start(self, filled: Filled, cohort: Cohort, needed: int) -> None:
+        now = time.monotonic()
+        for prefill in filled.prefills:
+            prefill.request.prefill_ended = prefill.request.prefill_ended or now
+            self._prefilling.active.remove(prefill)
+        try:
+            with self._gate.measured(needed):
+                cohort.join(filled.sequences, filled.take(self._loaded), dense=filled.dense)
+        except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
+            traceback.print_exc(file=sys.stderr)
+            self._lose(cohort, f"{type(error).__name__}: {error}", *filled.sequences)
 
     # decode
 
     def _decode(self) -> None:
         began = time.monotonic()
         for cohort in self._cohorts:
-            if cohort.newcomers:
-                self._step_with_newcomers(cohort)
-            else:
-                self._step(cohort)
+            self._step(cohort)
         self._cohorts.tidy()
         taken = time.monotonic() - began
         pace = self._prefilling
         pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
 
-    def _step_with_newcomers(self, cohort: Cohort) -> None:
-        """Two steps: in the first the newcomers come in by themselves, in the second they and the others are one."""
-        with self._gate.measured(self._cohorts.step_bytes(cohort)):
-            self._step(cohort)
-            self._step(cohort, wait=True)
-
-    def _step(self, cohort: Cohort, *, wait: bool = False) -> None:
+    def _step(self, cohort: Cohort) -> None:
         if beyond := self._pressure.make_room(cohort):
             self._fail(beyond, self._pressure.refusal())
         if not cohort.size:
             return
         try:
             steps = list(cohort.step())
-            if wait:
-                mx.synchronize()
         except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
             traceback.print_exc(file=sys.stderr)
             self._lose(cohort, f"{type(error).__name__}: {error}")
@@ -235,9 +229,9 @@ class Engine:
             if all(sequence.reason for sequence in request.sequences) and not request.ended:
                 self._finish(request)
 
-    def _lose(self, cohort: Cohort, fault: str) -> None:
+    def _lose(self, cohort: Cohort, fault: str, *newcomers: Sequence) -> None:
         self._cohorts.discard(cohort)
-        for sequence in cohort.sequences:
+        for sequence in {*cohort.sequences, *newcomers}:
             if not sequence.request.ended:
                 self._fail(sequence.request, _engine_error(fault))
 

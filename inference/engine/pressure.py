@@ -28,7 +28,7 @@ class Pressure:
         if held_up is None or held_up not in self._prefilling.active or len(self._cohorts):
             self._stuck_since = 0.0
             return None
-        if others := [one for one in self._prefilling.active if one is not held_up and one.cache is not None]:
+        if others := [one for one in self._prefilling.active if one is not held_up and one.holds]:
             self._send_back(_youngest(others))
         elif not self._stuck_since:
             self._stuck_since = time.monotonic()
@@ -43,7 +43,7 @@ class Pressure:
         while cohort.size and not self._gate.allows(self._cohorts.step_bytes(cohort)):
             self._gate.counts.waited += 1
             decoding = self._cohorts.sequences
-            if filling := [one for one in self._prefilling.active if one.cache is not None]:
+            if filling := [one for one in self._prefilling.active if one.holds]:
                 self._send_back(_youngest(filling))
             elif len(decoding) == 1:
                 return decoding[0].request

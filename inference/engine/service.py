@@ -5,6 +5,7 @@ import sys
 import time
 
 import mlx.core as mx
+from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from inference.engine import models, settings
 from inference.engine.engine import Engine
@@ -27,6 +28,7 @@ def run(channel: Channel, spec: Message) -> Json:
     began = time.monotonic()
     chosen = settings.read(spec)
     mx.random.seed(int.from_bytes(os.urandom(8), "little"))
+    maybe_set_recommended_wired_limit()
     mx.set_cache_limit(chosen.lease_bytes // REUSE_SHARE)
 
     def progress(step: int, total: int) -> None:
