@@ -12,7 +12,7 @@ from inference.errors import NoRoomForModel
 from inference.models import ModelFolder
 from inference.resident import KIND, Resident
 from inference.room import Need, lease_of, need_of
-from memory import LocalNode, NeverFits, NoRoom, Priority, Shortage, gib
+from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, Shortage, gib
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,40 @@ class Landlord:
             await self._grow_to(resident, never.ceiling)
         except NoRoom as short:
             await self._grow_to(resident, short.ceiling - short.leased)
+
+    async def grow(self, resident: Resident, wanted: int) -> None:
+        """An engine asks for more: idle ones are evicted for it if that helps. It is told what it has got."""
+        most = None
+        async with self._moving:
+            try:
+                await self._resize_or_evict(resident, wanted)
+            except NeverFits as never:
+                most = never.ceiling
+                await self._grow_to(resident, most)
+            except NoRoom as short:
+                log.info("Engine not given more.", model=resident.folder.name, wanted=wanted, reason=str(short))
+            except LeaseClosed:
+                return
+        log.info("Engine asked for more.", model=resident.folder.name, wanted=wanted, lease=resident.lease.bytes)
+        await resident.send("lease", bytes=resident.lease.bytes, most=most)
+
+    async def give_back(self, resident: Resident) -> None:
+        """Nobody uses an engine: what it holds and a first request need stay promised to it."""
+        size = lease_of(resident.facts, {**resident.gate, **resident.status})
+        if 0 < size < resident.lease.bytes:
+            async with self._moving:
+                with contextlib.suppress(LeaseClosed):
+                    await resident.resize(size)
+
+    async def _resize_or_evict(self, resident: Resident, wanted: int) -> None:
+        while wanted > resident.lease.bytes:
+            try:
+                await resident.resize(wanted)
+            except NoRoom as short:
+                idle = self._idle()
+                if not idle or _held(idle) < short.missing:
+                    raise
+                await self._evict(idle[0], f"its memory is needed for {resident.folder.name}")
 
     async def _grow_to(self, resident: Resident, size: int) -> None:
         if size > resident.lease.bytes:

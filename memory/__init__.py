@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memory.errors import LaunchFailed as LaunchFailed
+    from memory.errors import LeaseClosed as LeaseClosed
     from memory.errors import NeverFits as NeverFits
     from memory.errors import NoRoom as NoRoom
     from memory.ledger import Ledger as Ledger
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     "LaunchFailed": "memory.errors",
+    "LeaseClosed": "memory.errors",
     "NeverFits": "memory.errors",
     "NoRoom": "memory.errors",
     "gib": "memory.sentences",

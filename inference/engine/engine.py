@@ -13,6 +13,7 @@ from inference.engine.batch import Step
 from inference.engine.bunch import Filled
 from inference.engine.cohorts import Cohort, Cohorts
 from inference.engine.gate import Gate
+from inference.engine.lease import Lease
 from inference.engine.messages import Json, Refusal
 from inference.engine.models import Loaded
 from inference.engine.pace import Pace
@@ -35,10 +36,11 @@ class Engine:
         bounds = loaded.bounds
         self._loaded, self._gate, self._channel = loaded, gate, channel
         self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
-        self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
+        self._lease = Lease(gate, self._say, grows=settings.lease_grows)
+        self._admission = Admission(gate, self._lease, bounds, settings.patience, settings.max_waiting)
         self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
         self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
-        self._pressure = Pressure(gate, self._admission, self._prefilling, self._cohorts)
+        self._pressure = Pressure(gate, self._lease, self._admission, self._prefilling, self._cohorts)
         self._requests: dict[str, Request] = {}
         self._served = self._ticks = 0
         self._said_status = 0.0
@@ -72,7 +74,7 @@ class Engine:
         try:
             if not self._requests:
                 self._act_on(self.inbox.get(timeout=STATUS_SECONDS))
-            elif self._pressure.stuck:
+            elif self._pressure.stuck or not self._busy:
                 self._act_on(self.inbox.get(timeout=LOOK_AGAIN_SECONDS))
             while True:
                 self._act_on(self.inbox.get_nowait())
@@ -85,7 +87,7 @@ class Engine:
         elif message["type"] == "abort":
             self._abort(message.get("id", ""))
         elif message["type"] == "lease":
-            self._gate.lease = message["bytes"]
+            self._lease.resized(message["bytes"], message["most"])
         elif message["type"] == "stop":
             self._stopping = True
 
@@ -119,10 +121,8 @@ class Engine:
             free = self._cohorts.free - sum(len(prefill.sequences) for prefill in active)
             if next_one := self._admission.next(promised, free):
                 self._let_in(next_one)
-            elif active or len(self._cohorts):
+            elif active or len(self._cohorts) or (not self._admission.reopen() and not self._refuse_first()):
                 return
-            elif not self._admission.reopen():
-                self._refuse_first()
 
     def _let_in(self, prefill: Prefill) -> None:
         self._prefilling.active.append(prefill)
@@ -131,15 +131,19 @@ class Engine:
             request.accepted = time.monotonic()
             self._say(messages.accepted(request.id, len(request.prompt), request.max_tokens))
 
-    def _refuse_first(self) -> None:
-        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown."""
+    def _refuse_first(self) -> bool:
+        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown; or the lease may grow."""
         first = next(iter(self._admission))
         try:
             self._admission.require_possible(first)
         except Refusal as refusal:
             self._refuse(first.request, refusal)
-        else:
-            raise AssertionError("A prompt that fits the empty engine was not let in.")
+            return True
+        return False
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._prefilling.active or len(self._cohorts))
 
     def _holding(self) -> Iterable[Sequence]:
         yield from self._cohorts.sequences
@@ -273,7 +277,10 @@ class Engine:
         if now - self._said_status < STATUS_SECONDS:
             return
         self._said_status = now
-        if not self._requests:
+        if self._requests:
+            steps = [self._cohorts.step_bytes(cohort) for cohort in self._cohorts]
+            self._admission.look_ahead(self._holding(), max(steps, default=0))
+        else:
             self._gate.settle()
         self._say({"phase": "status", "tick": self._ticks, **self._counts(), **self._gate.status()})
 

@@ -46,7 +46,7 @@ def test_a_prompt_that_can_never_fit_is_413_before_any_forward(start_engine: Sta
 
 def test_a_crowded_engine_says_503_and_when_to_come_again(start_engine: Start) -> None:
     engine = start_engine(patience=0.2)
-    lease_for(engine, 40 * MIB)
+    lease_for(engine, 20 * MIB)
     running = engine.ask(prompt=prompt(8_000), max_tokens=20_000)
     engine.until_said(running, "delta")
     crowded = engine.complete(prompt=prompt(8_000, 1))
@@ -60,7 +60,7 @@ def test_a_crowded_engine_says_503_and_when_to_come_again(start_engine: Start) -
 
 def test_one_that_does_not_fit_now_waits_and_is_served_when_it_does(start_engine: Start) -> None:
     engine = start_engine(patience=60)
-    lease_for(engine, 40 * MIB)
+    lease_for(engine, 20 * MIB)
     asked = [engine.ask(prompt=prompt(8_000, seed), max_tokens=20) for seed in range(3)]
     assert [engine.answer(id_).phase for id_ in asked] == ["finished"] * 3
 
@@ -84,7 +84,7 @@ def test_those_that_grow_beyond_the_lease_take_turns_and_all_end_as_they_would_a
     asked = {"max_tokens": 1500, "seed": 3, "temperature": 1, "logprobs": True}
     alone = [engine.complete(prompt=prompt(600, seed), **asked).ids() for seed in range(4)]
     ready = idle(engine)
-    lease = ready["base_bytes"] + 8 * MIB + 14 * MIB
+    lease = ready["base_bytes"] + 8 * MIB + 10 * MIB
     engine.send("lease", bytes=lease)
     ids = [engine.ask(prompt=prompt(600, seed), **asked) for seed in range(4)]
     answers = [engine.answer(id_) for id_ in ids]
@@ -104,7 +104,7 @@ def test_one_that_outgrows_the_lease_alone_is_ended_with_the_numbers(start_engin
 
 def test_a_lease_that_shrinks_holds_for_those_that_wait(start_engine: Start) -> None:
     engine = start_engine(patience=60)
-    lease_for(engine, 40 * MIB)
+    lease_for(engine, 20 * MIB)
     running = engine.ask(prompt=prompt(8_000), max_tokens=20_000)
     engine.until_said(running, "delta")
     waiting = engine.ask(prompt=prompt(8_000, 1))
