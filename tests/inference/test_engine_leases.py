@@ -16,7 +16,7 @@ from tests.servers import Server, manage, running
 
 pytestmark = pytest.mark.runtime
 KEY, MIB = "a-key-for-tests", 1024**2
-CEILING, WORK = 1024 * MIB, 5 * MIB
+CEILING, WORK = 640 * MIB, 5 * MIB
 LONG = [400] * 5_000  # 5 MiB of KV cache, and as much again to bring it there
 RESERVE = """
 from memory import Ledger
