@@ -55,13 +55,13 @@ def test_a_crowded_engine_says_503_and_when_to_come_again(start_engine: Start) -
     assert engine.complete(prompt=prompt(50)).phase == "finished"
     engine.send("abort", id=running)
     assert engine.answer(running).phase == "aborted"
-    assert engine.complete(prompt=prompt(3_000, 1)).phase == "finished"
+    assert engine.complete(prompt=prompt(2_500, 1)).phase == "finished"
 
 
 def test_one_that_does_not_fit_now_waits_and_is_served_when_it_does(start_engine: Start) -> None:
     engine = start_engine(patience=60)
-    lease_for(engine, 8 * MIB)
-    asked = [engine.ask(prompt=prompt(3_000, seed), max_tokens=20) for seed in range(3)]
+    lease_for(engine, 14 * MIB)
+    asked = [engine.ask(prompt=prompt(5_000, seed), max_tokens=20) for seed in range(3)]
     assert [engine.answer(id_).phase for id_ in asked] == ["finished"] * 3
 
 
