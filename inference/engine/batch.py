@@ -1,8 +1,9 @@
 """Rows that decode in step over one cache: a step feeds every row its last token and draws its next.
 
 The caches are mlx-lm's, and so is what is done with them. Its BatchGenerator makes log-probabilities and a slice of
-them for every row, and gives newcomers a forward of their own; without that, 32 rows decode 1.6 times as fast and a
-join takes half the memory (0.9M parameters). A step computes while the answers of the one before are dealt with.
+them for every row, and gives newcomers a forward of their own; a bare loop without that gave 1.6 times its tokens per
+second with 32 rows (0.9M parameters, 2-core x86 under load, best of 4). A step computes while the answers of the one
+before are dealt with.
 """
 
 from collections.abc import Iterator

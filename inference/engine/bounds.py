@@ -18,7 +18,7 @@ STEPWISE = frozenset({"cpu", "cuda"})  # mlx-lm has no such kernel there: a stat
 STEPWISE_COPIES = 2.5  # and so many of the rest
 LOGIT_COPIES = 2  # those of the step under way and of the next
 ACTIVATIONS = 1.8  # layers' worth of activations at once; 1 while a cache is copied, since it is read before
-SLACK = 1.06  # MLX frees behind the computation, at another moment each time: peaks of one load differ by 3 %
+SLACK = 1.06  # MLX frees behind the computation, at another moment each time: some peaks differ by half and more
 
 
 def rounded(tokens: int) -> int:
