@@ -148,11 +148,11 @@ def raw_side(model_dir: str) -> None:
         print(tokens / (time.perf_counter() - began), flush=True)
 
 
-def make(python: Path, folder: Path, *, large: bool) -> None:
+def make(python: Path, folder: Path, kind: str = "chat", *, large: bool = False) -> None:
     code = "import json, sys; from pathlib import Path; from inference.engine import demo; "
-    code += "demo.write(Path(sys.argv[1]), 'chat', **json.loads(sys.argv[2]))"
+    code += "demo.write(Path(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))"
     changes = json.dumps(LARGE if large else {})
-    subprocess.run([str(python), "-c", code, str(folder), changes], env=environment(), check=True)
+    subprocess.run([str(python), "-c", code, str(folder), kind, changes], env=environment(), check=True)
 
 
 def compare(python: Path, model: Path, rounds: int) -> None:

@@ -50,7 +50,9 @@ class Environment(BaseSettings):
     disk_floor_bytes: int = Field(2 * GIB, ge=0)
     cache_bytes: int = Field(20 * 10**9, ge=0)  # of the prefix cache on disk; 0: it is kept in memory only
 
+    fallback_model: str = ""  # serves prompts that name a model which is not here; empty: they are refused
     engine_idle_seconds: float = Field(0.0, ge=0)  # 0: until its memory is needed
+    engine_work_bytes: int = Field(512 * 1024**2, ge=0)  # beside its weights, when it is loaded; it grows with use
     engine_patience_seconds: float = Field(30.0, ge=0)  # a request that does not fit now waits so long to be refused
 
     video_workers: int = Field(1, ge=1, le=64)

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db.models import Min, QuerySet
 
 from fmlx_site.errors import InvalidRequest
@@ -68,10 +70,19 @@ class Catalog:
                     return model
         raise ModelNotFound(name, list(self.models))
 
+    def _find_or_fall_back(self, name: str) -> Served:
+        try:
+            return self.find(name)
+        except ModelNotFound:
+            with suppress(ModelNotFound):
+                if (name := settings.FMLX.fallback_model) and (other := self.find(name)).type == ModelFolder.Type.CHAT:
+                    return other
+            raise
+
     def chat_model(self, name: str | None) -> Served:
         """Raises ModelNotFound, WrongModelType, or InvalidRequest when none is named and there is none."""
         if name is not None:
-            model = self.find(name)
+            model = self._find_or_fall_back(name)
             if model.type != ModelFolder.Type.CHAT:
                 raise WrongModelType(model.name, model.type)
             return model

@@ -17,6 +17,7 @@ from memory import What
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 CATALOG_SECONDS = 5.0
+GIVE_BACK_SECONDS = 10.0  # a conversation's next prompt finds the room of its last
 LATE_SECONDS = 1.0  # the node itself did not run, and could not have heard them
 
 
@@ -31,6 +32,8 @@ async def keep_engines(pool: Pool) -> None:
             for entry in list(pool.entries.values()):
                 if reason := _why_end(entry, now):
                     tasks.create_task(_end(pool, entry, reason))
+                elif now - entry.used_at > GIVE_BACK_SECONDS:
+                    await pool.give_back(entry)
             if now - read_at >= CATALOG_SECONDS:
                 read_at = now
                 _follow(pool, await read_catalog(), tasks)

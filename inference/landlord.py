@@ -82,6 +82,41 @@ class Landlord:
                 except NoRoom as short:
                     wanted = await self._settle_for(folder, need, short)
 
+    async def grow(self, resident: Resident, wanted: int) -> None:
+        """An engine asks for more: idle ones are evicted for it if that helps. It is told what it has got."""
+        most = None
+        async with self._moving:
+            try:
+                await self._resize_or_evict(resident, wanted)
+            except NeverFits as never:
+                most = never.ceiling
+                await self._grow_to(resident, most)
+            except NoRoom as short:
+                log.info("Engine not given more.", model=resident.folder.name, wanted=wanted, reason=str(short))
+            except LeaseClosed:
+                return
+        log.info("Engine asked for more.", model=resident.folder.name, wanted=wanted, lease=resident.lease.bytes)
+        await resident.send("lease", bytes=resident.lease.bytes, most=most)
+
+    async def give_back(self, resident: Resident) -> None:
+        """Nobody uses an engine: what it holds and a first request need stay promised to it."""
+        size = lease_of(resident.facts, {**resident.gate, **resident.status})
+        if 0 < size < resident.lease.bytes:
+            async with self._moving:
+                with contextlib.suppress(LeaseClosed):
+                    await resident.resize(size)
+
+    async def _resize_or_evict(self, resident: Resident, wanted: int) -> None:
+        while wanted > resident.lease.bytes:
+            try:
+                await resident.resize(wanted)
+            except NoRoom as short:
+                idle = longest_unused(self._entries)
+                if not idle or held(idle) < short.missing:
+                    raise
+                name = resident.folder.name
+                await self._evict(idle[0], f"its memory is needed for {name}", Shortage(short.missing, KIND, name))
+
     async def _grow_to(self, resident: Resident, size: int) -> None:
         if size > resident.lease.bytes:
             with contextlib.suppress(NoRoom):  # somebody else was quicker

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -77,6 +78,11 @@ class Pool:
     async def states(self) -> dict[str, Event]:
         return {name: entry.state() for name, entry in self.entries.items()}
 
+    async def give_back(self, entry: Entry) -> None:
+        """Have an unused engine's lease as small as when it was loaded."""
+        if entry.idle and entry.resident:
+            await self._landlord.give_back(entry.resident)
+
     def close(self) -> None:
         """The node is closing, and ends the engines itself."""
         for task in self._tasks:
@@ -129,6 +135,7 @@ class Pool:
         limit = entry.settings.context_limit
         resident = await Resident.load(self.node, folder, lease, limit, progress)
         entry.known = {"model": resident.facts, "gate": resident.gate}
+        resident.on_wanted = functools.partial(self._landlord.grow, resident)
         self._in_background(self._stay_with(entry, resident))
         await self._landlord.fit(resident)
         return resident

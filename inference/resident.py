@@ -46,6 +46,7 @@ class Resident:
         self.sizing = asyncio.Lock()
         self._decisions = Decisions(node.row.pk, KIND, lease.holder, lease.pk)
         self._passed_told = time.monotonic()
+        self.on_wanted: Callable[[int], Coroutine[Any, Any, None]] | None = None  # a lease of so many bytes
         self._node, self._worker = node, worker
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -66,7 +67,7 @@ class Resident:
         resident = cls(folder, node, worker, lease)
         resident._in_background(resident._read(progress))
         patience = PATIENCE_SECONDS.value
-        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "patience": patience}
+        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True, "patience": patience}
         await worker.send("start", spec=spec | ({"context_limit": limit} if limit else {}))
         try:
             await asyncio.shield(resident._ready)
@@ -130,6 +131,8 @@ class Resident:
             self._tell_passed(self.heard)
         elif phase == "gate":
             self._in_background(self._node.write_down(self._decisions.tell, message))
+        elif phase == "lease" and self.on_wanted:
+            self._in_background(self.on_wanted(int(message["wanted"])))
         elif phase == "loading":
             progress(int(message.get("step", 0)), int(message.get("total", 0)))
         elif answer := self.answers.get(message.get("id", "")):

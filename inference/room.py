@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from inference.client import Event
 from inference.engine.bounds import KV_STEP, Bounds
 from inference.engine.dimensions import read
@@ -16,8 +18,6 @@ MOST_TOKENS = 100_000_000  # beyond any context there is
 # An mlx-lm process before any weights: 88 MiB on CPU (Linux, November 2026); a GPU's context is several times that.
 BASE_BYTES = 512 * MIB
 LEAST_WORK_BYTES = 128 * MIB  # one small chunk and the context of a short prompt
-# Beside a tiny model, whose share would be nothing: 256 prompts of 75 tokens at once were refused with 128 MiB.
-WORK_BYTES = 512 * MIB
 HEADROOM_SHARE = 0.25  # of the weights, for the KV cache: what oMLX keeps free (its engine pool, 0.3.6)
 HALF = ("F16", "BF16")
 
@@ -34,20 +34,19 @@ def need_of(folder: Path, known: Event | None = None) -> Need:
     """What to promise an engine that is about to load a folder; `known` is what it said of itself the last time."""
     weights = weights_in_memory(folder, widened=read_device() is None)
     base = known["gate"].get("base_bytes", BASE_BYTES) if known else BASE_BYTES + weights
-    context = context_bytes(known["model"]) if known else 0
-    return Need(base + LEAST_WORK_BYTES, base + max(WORK_BYTES, int(HEADROOM_SHARE * weights) + context))
+    least = min(LEAST_WORK_BYTES, settings.FMLX.engine_work_bytes)
+    return Need(base + least, base + _work_bytes(weights))
 
 
 def lease_of(facts: Event, gate: Event) -> int:
-    """What an engine that runs should have: what it holds, and room to work; 0 when it did not say what it holds."""
+    """What an engine should have when nothing runs on it: what it holds, and room for the first to come, with whom it
+    grows; 0 when it did not say what it holds."""
     held = int(gate.get("base_bytes") or 0) + int(gate.get("margin_bytes") or 0)
-    share = int(HEADROOM_SHARE * int(facts.get("weights_bytes") or 0))
-    return held + max(WORK_BYTES, share + context_bytes(facts)) if held else 0
+    return held + _work_bytes(int(facts.get("weights_bytes") or 0)) if held else 0
 
 
-def context_bytes(facts: Event) -> int:
-    """The KV cache of one whole context."""
-    return int(facts.get("kv_bytes_per_token") or 0) * int(facts.get("context_limit") or 0)
+def _work_bytes(weights: int) -> int:
+    return max(settings.FMLX.engine_work_bytes, int(HEADROOM_SHARE * weights))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """One call on a model, whole or as a stream: the engine, its requests, and the wire they are answered on."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from django.http import HttpResponse
@@ -64,7 +65,13 @@ async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes
     """What fails before the first chunk is raised; later it is an `error` event, and no `[DONE]` comes."""
     began = False
     try:
-        async with engine_for(call.model) as engine, _asked(engine, requests) as answers:
+        async with AsyncExitStack() as stack:
+            loading = asyncio.ensure_future(stack.enter_async_context(engine_for(call.model)))
+            async with aclosing(_while_it_takes(loading)) as comments:
+                async for comment in comments:
+                    began = True
+                    yield comment
+            answers = await stack.enter_async_context(_asked(await loading, requests))
             call.wire.begin(answers[0].facts)
             async with _merged(answers) as merged:
                 async for chunk in _chunks(call, merged, len(answers)):
@@ -76,14 +83,28 @@ async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes
         yield sse.error(error)
 
 
+async def _while_it_takes(work: asyncio.Future[Engine]) -> AsyncGenerator[bytes]:
+    """A comment every ten seconds until the work is done, which ends with the listener."""
+    try:
+        while not (await asyncio.wait({work}, timeout=KEEP_ALIVE_SECONDS))[0]:
+            yield sse.KEEP_ALIVE
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+
+
 async def _chunks(call: Call, merged: "Merged", left: int) -> AsyncIterator[bytes]:
     finished: list[Event] = []
+    said = time.monotonic()
     while len(finished) < left:
         number, events = await merged.next()
-        if not events:
-            yield sse.KEEP_ALIVE
-        elif chunk := call.wire.chunks(number, number * call.n, events):
+        if chunk := call.wire.chunks(number, number * call.n, events):
+            said = time.monotonic()
             yield chunk
+        elif time.monotonic() - said >= KEEP_ALIVE_SECONDS:  # the events of a long prefill are nothing to a client
+            said = time.monotonic()
+            yield sse.KEEP_ALIVE
         finished += [event for event in events if event.get("phase") == "finished"]
     yield call.wire.end(finished) + sse.DONE
 

@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator
 
 from inference.engine.bounds import Bounds
 from inference.engine.gate import FLOOR_TOKENS, Gate
+from inference.engine.lease import Lease
 from inference.engine.messages import Refusal
 from inference.engine.prefill import Prefill
 from inference.engine.requests import Sequence
 
 RESERVE_TOKENS = 256  # promised to every sequence ahead of what it has: one growth of its cache
+AHEAD_TOKENS = 512  # looked ahead once a second: no sequence of a large model grows by more before the node answers
 LONGEST_RETRY = 60
 
 
 class Admission:
     """Prompts wait here, first come first served, until what they need can be promised."""
 
-    def __init__(self, gate: Gate, bounds: Bounds, patience: float, max_waiting: int) -> None:
-        self._gate, self._bounds, self._patience, self._max_waiting = gate, bounds, patience, max_waiting
+    def __init__(self, gate: Gate, lease: Lease, bounds: Bounds, patience: float, max_waiting: int) -> None:
+        self._gate, self._lease, self._bounds = gate, lease, bounds
+        self._patience, self._max_waiting = patience, max_waiting
         self._waiting: deque[Prefill] = deque()
         self._closed = False
         self._short_since: float | None = None  # the first in line waits for memory, not for its turn
@@ -67,8 +70,9 @@ class Admission:
         if len(first.sequences) > free:
             self._short_since = None
             return None
-        if promised + self._need(first) > self._available():
+        if promised + (need := self._need(first)) > self._available():
             self._short_since = self._short_since or time.monotonic()
+            self._lease.ask(self._gate.lease_for(promised + need))
             return None
         self._short_since = None
         return self._waiting.popleft()
@@ -87,10 +91,15 @@ class Admission:
         """Bytes promised to sequences that were let in."""
         return sum(self._promise(sequence) for sequence in sequences)
 
+    def look_ahead(self, sequences: Iterable[Sequence], step: int) -> None:
+        """Ask for what those that were let in will need soon, and the largest step beside it."""
+        ahead = sum(self._bounds.cache(1, one.length + min(one.left, AHEAD_TOKENS)) for one in sequences)
+        self._lease.ask(self._gate.lease_for(ahead + step))
+
     def require_possible(self, prefill: Prefill) -> None:
-        """Raises Refusal 413 when the lease is too small for this one alone."""
+        """Raises Refusal 413 when the lease is too small for this one alone, and cannot become large enough."""
         need, available = self._need(prefill), self._available()
-        if need <= available:
+        if need <= available or self._lease.could_be(self._gate.lease_for(need)):
             return
         self._gate.decide("refused", need, tokens=len(prefill.tokens), standing=self._gate.base)
         raise Refusal(
@@ -118,7 +127,7 @@ class Admission:
         return Refusal(
             503,
             "no_room",
-            f"This request needs {_mib(need)} of memory, and other requests held the room for "
+            f"This request needs {_mib(need)} of memory, and others held the room for "
             f"{self._patience:g} s. Try again in {retry_after} s.",
             retry_after=retry_after,
         )

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import mlx.core as mx
+
 from inference.engine import messages
-from inference.engine.cohorts import Step
+from inference.engine.batch import Step
 from inference.engine.detokenise import Vocabulary
 from inference.engine.messages import Json, Refusal
 from inference.engine.requests import Request, Sequence
@@ -29,7 +31,7 @@ class Answers:
         sequence.generated += 1
         self.completion_tokens += 1
         text = self._text(sequence, token)
-        logprobs = self._logprobs(step) if sequence.request.parameters.logprobs else None
+        logprobs = None if step.logprobs is None else self._logprobs(step, step.logprobs)
         self._keep(sequence, text, logprobs)
 
     def finish(self, request: Request) -> None:
@@ -87,9 +89,9 @@ class Answers:
         if sequence.reason is not None:
             delta["reason"] = sequence.reason
 
-    def _logprobs(self, step: Step) -> Json:
-        top = top_logprobs(step.logprobs, step.sequence.request.parameters.top_logprobs)
-        chosen = float(step.logprobs[step.token].item())
+    def _logprobs(self, step: Step, logprobs: mx.array) -> Json:
+        top = top_logprobs(logprobs, step.sequence.request.parameters.top_logprobs)
+        chosen = float(logprobs[step.token].item())
         return {**self._token(step.token, chosen), "top": [self._token(token, value) for token, value in top]}
 
     def _token(self, token: int, logprob: float) -> dict[str, Any]:

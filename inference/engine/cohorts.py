@@ -1,78 +1,46 @@
 """Sequences that decode together. A batch is dense and left-padded, so those of similar length share one."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import mlx.core as mx
-from mlx_lm.generate import BatchGenerator
-
-from inference.engine.bounds import Bounds
+from inference.engine.batch import Batch, Cache, Step
+from inference.engine.bounds import EMPTY, Bounds, Held
 from inference.engine.models import Loaded
 from inference.engine.requests import Sequence
-from inference.engine.sampling import processors_for, sampler_for
-
-UNLIMITED = 2**30  # ends and limits are ours to see: BatchGenerator copies a sequence's cache when it ends one
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One token of one sequence; `logprobs` [V] is evaluated."""
-
-    sequence: Sequence
-    token: int
-    logprobs: mx.array
 
 
 class Cohort:
-    def __init__(self, loaded: Loaded, width: int) -> None:
-        self._generator = BatchGenerator(loaded.model, completion_batch_size=width, prefill_batch_size=width)
-        self._rows: dict[int, Sequence] = {}
-        self.newcomers: list[int] = []  # the lengths of those who come in with the next step
+    def __init__(self, loaded: Loaded) -> None:
+        self._batch = Batch(loaded.model)
 
     @property
     def sequences(self) -> list[Sequence]:
-        return list(self._rows.values())
+        return [row.sequence for row in self._batch.rows]
 
     @property
     def size(self) -> int:
-        return len(self._rows)
+        return len(self._batch.rows)
 
     @property
     def length(self) -> int:
         """Tokens every row is padded to."""
-        return max((sequence.length for sequence in self._rows.values()), default=0)
+        return max((row.sequence.length for row in self._batch.rows), default=0)
 
-    def join(self, sequences: list[Sequence], cache: list[Any] | None) -> None:
-        """Let sequences in whose tokens but the last are in `cache`, which they share and which is copied."""
-        uids = self._generator.insert(
-            [sequence.tokens[-1:] for sequence in sequences],
-            max_tokens=[UNLIMITED] * len(sequences),
-            caches=[cache] * len(sequences) if cache is not None else None,
-            all_tokens=[sequence.tokens[:-1] for sequence in sequences],
-            samplers=[sampler_for(sequence) for sequence in sequences],
-            logits_processors=[processors_for(sequence) for sequence in sequences],
-        )
-        self._rows.update(zip(uids, sequences, strict=True))
-        self.newcomers += [sequence.length for sequence in sequences]
+    @property
+    def held(self) -> Held:
+        return self._batch.held
+
+    def join(self, sequences: list[Sequence], cache: Cache, *, dense: bool) -> None:
+        """As `Batch.join`."""
+        self._batch.join(sequences, cache, dense=dense)
 
     def step(self) -> Iterator[Step]:
-        """One token for every sequence that is in; newcomers come in and give their first at the next step."""
-        self.newcomers = []
-        _, responses = self._generator.next()
-        for response in responses:
-            yield Step(self._rows[response.uid], response.token, response.logprobs)
+        """One token for every sequence; those that have just come in give their first at the next step."""
+        return self._batch.step()
 
     def drop(self, leaving: Iterable[Sequence]) -> None:
         gone = {id(sequence) for sequence in leaving}
-        uids = [uid for uid, sequence in self._rows.items() if id(sequence) in gone]
-        if uids:
-            self._generator.remove(uids)
-        for uid in uids:
-            del self._rows[uid]
-
-    def close(self) -> None:
-        self._generator.close()
+        if places := {at for at, row in enumerate(self._batch.rows) if id(row.sequence) in gone}:
+            self._batch.drop(places)
 
 
 class Cohorts:
@@ -96,34 +64,29 @@ class Cohorts:
     def free(self) -> int:
         return self._width - sum(cohort.size for cohort in self._all)
 
-    def options(self, joining: int, length: int) -> list[tuple[Cohort | None, int]]:
-        """Where `joining` sequences of `length` could go, the quickest to decode first, and the bytes each way
+    def options(self, new: Held, copies: int) -> list[tuple[Cohort | None, int]]:
+        """Where newcomers could go (as `Bounds.join` takes them), the quickest to decode first, and the bytes each way
         takes. None is a cohort of their own: one more pass over the weights in every step, against padding."""
         ways: list[tuple[int, Cohort | None]] = [(self._loaded.weights_bytes, None)]
-        ways += [(self._padding(cohort, joining, length), cohort) for cohort in self._all]
+        ways += [(self._padding(cohort, copies or new.rows, new.length), cohort) for cohort in self._all]
         ways.sort(key=lambda way: way[0])
-        return [(cohort, self._join_bytes(cohort, joining, length)) for _, cohort in ways]
+        return [(cohort, self._bounds.join(cohort.held if cohort else EMPTY, new, copies)) for _, cohort in ways]
 
     def open(self) -> Cohort:
-        cohort = Cohort(self._loaded, self._width)
+        cohort = Cohort(self._loaded)
         self._all.append(cohort)
         return cohort
 
     def tidy(self) -> None:
-        """Close what is empty."""
-        for cohort in self._all:
-            if not cohort.size:
-                cohort.close()
+        """Let go of what is empty."""
         self._all = [cohort for cohort in self._all if cohort.size]
 
     def discard(self, cohort: Cohort) -> None:
         self._all.remove(cohort)
 
     def step_bytes(self, cohort: Cohort) -> int:
-        """The most that the next step of a cohort may take: newcomers come in, or its cache grows."""
-        if cohort.newcomers:
-            return self._bounds.join(cohort.size, cohort.length, len(cohort.newcomers), max(cohort.newcomers))
-        return self._bounds.growth(cohort.size, cohort.length)
+        """The most that the next step of a cohort may take."""
+        return self._bounds.step(cohort.held)
 
     def under_way(self) -> int:
         """What the steps that were started and not waited for may take."""
@@ -134,8 +97,3 @@ class Cohorts:
         longest = max(cohort.length, length)
         wasted = (cohort.size + joining) * longest - cohort.size * cohort.length - joining * length
         return wasted * self._bounds.kv_bytes_per_token
-
-    def _join_bytes(self, cohort: Cohort | None, joining: int, length: int) -> int:
-        size, lengths = (cohort.size, cohort.newcomers) if cohort else (0, [])
-        longest = max(length, cohort.length if cohort else 0)
-        return self._bounds.join(size + joining, longest, joining + len(lengths), max([length, *lengths]))

@@ -25,6 +25,7 @@ MLP_RATIO = 4  # "Attention Is All You Need" 3.3; GPT-2 leaves n_inner out and m
 class Dimensions:
     """`kv_values`: numbers cached per token in one attending layer. `intermediate`: of the experts one token uses.
     `state_values`: numbers one recurrent layer keeps. `linear`: width of what a recurrent layer makes per token.
+    `scored`: an attending layer comes before the last one, whose attention filling a cache does not need.
     """
 
     hidden: int
@@ -41,6 +42,7 @@ class Dimensions:
     recurrent_layers: int = 0
     state_values: int = 0
     linear: int = 0
+    scored: bool = True
 
 
 def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:

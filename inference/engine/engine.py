@@ -6,13 +6,14 @@ import time
 import traceback
 from collections.abc import Iterable
 
-import mlx.core as mx
-
 from inference.engine import messages
 from inference.engine.admission import Admission, retry_after
 from inference.engine.answers import Answers
-from inference.engine.cohorts import Cohort, Cohorts, Step
+from inference.engine.batch import Step
+from inference.engine.bunch import Filled
+from inference.engine.cohorts import Cohort, Cohorts
 from inference.engine.gate import Gate
+from inference.engine.lease import Lease
 from inference.engine.messages import Json, Refusal
 from inference.engine.models import Loaded
 from inference.engine.pace import Pace
@@ -33,12 +34,13 @@ class Engine:
     def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
         bounds = loaded.bounds
-        self._gate, self._channel = gate, channel
+        self._loaded, self._gate, self._channel = loaded, gate, channel
         self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
-        self._admission = Admission(gate, bounds, settings.patience, settings.max_waiting)
+        self._lease = Lease(gate, self._say, grows=settings.lease_grows)
+        self._admission = Admission(gate, self._lease, bounds, settings.patience, settings.max_waiting)
         self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
         self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
-        self._pressure = Pressure(gate, self._admission, self._prefilling, self._cohorts)
+        self._pressure = Pressure(gate, self._lease, self._admission, self._prefilling, self._cohorts)
         self._requests: dict[str, Request] = {}
         self._served = self._ticks = 0
         self._said_status = 0.0
@@ -72,7 +74,7 @@ class Engine:
         try:
             if not self._requests:
                 self._act_on(self.inbox.get(timeout=STATUS_SECONDS))
-            elif self._pressure.stuck:
+            elif self._pressure.stuck or not self._busy:
                 self._act_on(self.inbox.get(timeout=LOOK_AGAIN_SECONDS))
             while True:
                 self._act_on(self.inbox.get_nowait())
@@ -85,7 +87,7 @@ class Engine:
         elif message["type"] == "abort":
             self._abort(message.get("id", ""))
         elif message["type"] == "lease":
-            self._gate.resize(message["bytes"])
+            self._lease.resized(message["bytes"], message["most"])
         elif message["type"] == "stop":
             self._stopping = True
 
@@ -119,10 +121,8 @@ class Engine:
             free = self._cohorts.free - sum(len(prefill.sequences) for prefill in active)
             if next_one := self._admission.next(promised, free):
                 self._let_in(next_one)
-            elif active or len(self._cohorts):
+            elif active or len(self._cohorts) or (not self._admission.reopen() and not self._refuse_first()):
                 return
-            elif not self._admission.reopen():
-                self._refuse_first()
 
     def _let_in(self, prefill: Prefill) -> None:
         self._prefilling.active.append(prefill)
@@ -131,15 +131,19 @@ class Engine:
             request.accepted = time.monotonic()
             self._say(messages.accepted(request.id, len(request.prompt), request.max_tokens))
 
-    def _refuse_first(self) -> None:
-        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown."""
+    def _refuse_first(self) -> bool:
+        """Nothing is in its way and it does not fit: the lease has shrunk, or it has grown; or the lease may grow."""
         first = next(iter(self._admission))
         try:
             self._admission.require_possible(first)
         except Refusal as refusal:
             self._refuse(first.request, refusal)
-        else:
-            raise AssertionError("A prompt that fits the empty engine was not let in.")
+            return True
+        return False
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._prefilling.active or len(self._cohorts))
 
     def _holding(self) -> Iterable[Sequence]:
         yield from self._cohorts.sequences
@@ -165,57 +169,52 @@ class Engine:
     def _join(self) -> Prefill | None:
         """Let in who is filled. Returns one that the gate holds up."""
         held_up = None
-        for prefill in [one for one in self._prefilling.active if not one.remaining]:
-            count, length = len(prefill.sequences), len(prefill.tokens)
-            options = self._cohorts.options(count, length)
+        for filled in self._prefilling.filled():
+            options = self._cohorts.options(filled.held, filled.copies)
             for cohort, needed in options:
                 if self._gate.allows(needed):
-                    self._start(prefill, cohort or self._cohorts.open())
+                    self._start(filled, cohort or self._cohorts.open(), needed)
                     break
             else:
-                self._gate.decide("waited", min(needed for _, needed in options), tokens=length)
-                held_up = prefill
+                tokens = max(prefill.total for prefill in filled.prefills)
+                self._gate.decide("waited", min(needed for _, needed in options), tokens=tokens)
+                held_up = filled.prefills[0]
         return held_up
 
     def _relieve(self, held_up: Prefill | None) -> None:
         if beyond := self._pressure.relieve(held_up):
             self._fail(beyond, self._pressure.refusal())
 
-    def _start(self, prefill: Prefill, cohort: Cohort) -> None:
-        prefill.request.prefill_ended = prefill.request.prefill_ended or time.monotonic()
-        self._prefilling.active.remove(prefill)
-        cohort.join(prefill.sequences, prefill.cache)
-        prefill.cache = None
+    def _start(self, filled: Filled, cohort: Cohort, needed: int) -> None:
+        now = time.monotonic()
+        for prefill in filled.prefills:
+            prefill.request.prefill_ended = prefill.request.prefill_ended or now
+            self._prefilling.active.remove(prefill)
+        try:
+            with self._gate.measured(needed):
+                cohort.join(filled.sequences, filled.take(self._loaded), dense=filled.dense)
+        except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
+            traceback.print_exc(file=sys.stderr)
+            self._lose(cohort, f"{type(error).__name__}: {error}", *filled.sequences)
 
     # decode
 
     def _decode(self) -> None:
         began = time.monotonic()
         for cohort in self._cohorts:
-            if cohort.newcomers:
-                self._step_with_newcomers(cohort)
-            else:
-                self._step(cohort)
+            self._step(cohort)
         self._cohorts.tidy()
         taken = time.monotonic() - began
         pace = self._prefilling
         pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
 
-    def _step_with_newcomers(self, cohort: Cohort) -> None:
-        """Two steps: in the first the newcomers come in by themselves, in the second they and the others are one."""
-        with self._gate.measured(self._cohorts.step_bytes(cohort)):
-            self._step(cohort)
-            self._step(cohort, wait=True)
-
-    def _step(self, cohort: Cohort, *, wait: bool = False) -> None:
+    def _step(self, cohort: Cohort) -> None:
         if beyond := self._pressure.make_room(cohort):
             self._fail(beyond, self._pressure.refusal())
         if not cohort.size:
             return
         try:
             steps = list(cohort.step())
-            if wait:
-                mx.synchronize()
         except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
             traceback.print_exc(file=sys.stderr)
             self._lose(cohort, f"{type(error).__name__}: {error}")
@@ -236,9 +235,9 @@ class Engine:
             if all(sequence.reason for sequence in request.sequences) and not request.ended:
                 self._finish(request)
 
-    def _lose(self, cohort: Cohort, fault: str) -> None:
+    def _lose(self, cohort: Cohort, fault: str, *newcomers: Sequence) -> None:
         self._cohorts.discard(cohort)
-        for sequence in cohort.sequences:
+        for sequence in {*cohort.sequences, *newcomers}:
             if not sequence.request.ended:
                 self._fail(sequence.request, _engine_error(fault))
 
@@ -280,7 +279,10 @@ class Engine:
         if now - self._said_status < STATUS_SECONDS:
             return
         self._said_status = now
-        if not self._requests:
+        if self._requests:
+            steps = [self._cohorts.step_bytes(cohort) for cohort in self._cohorts]
+            self._admission.look_ahead(self._holding(), max(steps, default=0))
+        else:
             self._gate.settle()
         for decision in self._gate.decisions.due():
             self._say({"phase": "gate", **decision})

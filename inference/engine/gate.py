@@ -54,6 +54,11 @@ class Gate:
     def margin(self) -> int:
         return max(LEAST_MARGIN, min(MOST_MARGIN, self.lease // MARGIN_SHARE)) + self.learned
 
+    def lease_for(self, need: int) -> int:
+        """The lease in which so many bytes beside the base would fit, its margin included."""
+        held = self.base + self.learned + need
+        return held + max(LEAST_MARGIN, min(MOST_MARGIN, held // (MARGIN_SHARE - 1) + 1))
+
     def settle(self) -> None:
         """Nothing is in use: what is held now is the base that every promise stands on."""
         self._forget()

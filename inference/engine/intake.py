@@ -63,7 +63,8 @@ class Intake:
     def _act_on(self, message: Message) -> None:
         id_ = message.get("id")
         if message["type"] == "lease":
-            self._deliver({"type": "lease", "bytes": int(message["bytes"])})
+            most = message.get("most")
+            self._deliver({"type": "lease", "bytes": int(message["bytes"]), "most": int(most) if most else None})
         elif not isinstance(id_, str) or not id_:
             self._complain(f"A {message['type']} needs the id of a request; this one's is {id_!r:.80}.")
         elif message["type"] == "request":

@@ -4,8 +4,8 @@ Sizes are bytes, times seconds, ids strings that the node chooses and never uses
 about a request is `event` with a `phase`. Fields not named here are ignored; a field that is `null` is absent.
 
 node → engine
-    start    {spec: {model_dir, lease_bytes, context_limit?, decode_gap_ms?=50, max_sequences?=64, max_waiting?=1024,
-              patience?=5.0}}
+    start    {spec: {model_dir, lease_bytes, lease_grows?=false, context_limit?, decode_gap_ms?=50, max_sequences?=64,
+              max_waiting?=1024, patience?=5.0}}
              `context_limit` tokens, at most the model's own; `max_sequences` decode at once; `max_waiting` requests
              may wait; `patience`: how long a request that does not fit now waits for room before it is refused.
     request  {id, kind: "chat", messages: [...], tools?: [...], template?: {...}, add_generation_prompt?=true,
@@ -14,7 +14,9 @@ node → engine
              One prompt per request. `template` is passed to the chat template (`enable_thinking`, ...).
              Message contents are strings, or lists of {type: "text", text} parts, which are joined.
     abort    {id}    ends one request, at the latest after the prefill chunk or the decode step that is running
-    lease    {bytes} the lease was resized
+             `lease_grows`: the node answers `event lease` with `lease`; a prompt that is too large for the lease waits
+             for that, and is refused as 413 only when the node has said that there can never be enough.
+    lease    {bytes, most?} the lease was resized, or not; `most` is what it could be at most, if the node knows that
     stop             ends the engine: `done {manifest: {requests, prompt_tokens, completion_tokens}}`, then it exits
 
 parameters, all optional
@@ -29,17 +31,20 @@ engine → node, about itself
               chat_template: bool, dtype, parameters, weights_bytes, kv_bytes_per_token, cache_kinds, defaults},
               gate: {lease_bytes, base_bytes, margin_bytes, floor_tokens, estimator, readings, backend, device},
               self_test: {seconds, token}, load_seconds}
-    event status {tick, running, prefilling, waiting, cohorts, lease_bytes, active_bytes, cache_bytes, footprint_bytes,
-              peak_bytes, margin_bytes, promised_bytes, prompt_tokens, completion_tokens, chunk_tokens, gate: {passed,
-              shrunk, waited, refused}}
+    event lease {wanted}             at most once a second: the lease that those who wait, or grow, would need
+    event status {tick, running, prefilling, waiting, cohorts, lease_bytes, base_bytes, active_bytes, cache_bytes,
+              footprint_bytes, peak_bytes, margin_bytes, promised_bytes, prompt_tokens, completion_tokens,
+              chunk_tokens, gate: {passed, shrunk, waited, refused, worst_ratio}}
+             `base_bytes` is what is held when nothing runs, `worst_ratio` the most that a forward's measured peak was
+             of its bound (above 1, the excess was added to the margin).
              Once a second from the thread that computes, idle or not (a heartbeat comes from another): an engine that
              is ready and has said nothing for ten seconds is wedged.
     event gate {decision: "shrunk" | "waited" | "refused", times, need_bytes, bound_bytes, lease_bytes, tokens}
              What the gate did not simply pass, at most every five seconds for each kind of decision: `times` since it
              was last told, and the figures of the last one. `bound_bytes` is what the forward, the join or the request
              could take, `need_bytes` that with what is in use and the margin, `tokens` the chunk's or prompt's.
-    failed   {code, message, detail}  it cannot load or go on, and exits. Codes: model_unusable, lease_too_small,
-             self_test_failed, worker_error, aborted.
+    failed   {code, message, detail}  it cannot load or go on, and exits. Codes: bad_spec, model_unusable,
+             lease_too_small, self_test_failed, worker_error, aborted.
 
 engine → node, about a request. First one of
     event accepted {id, prompt_tokens: int, max_tokens: int}      decided before any forward
@@ -61,7 +66,7 @@ and at last one of
              `text` and `logprobs` are whole, and there only with stream=false; `stop` is the text or token id that
              ended it. `timings` are seconds; first_token counts from the arrival of the request.
     event failed   {id, status, code, message}    503 no_room (the gate could not go on; code as for refused),
-             413 context_too_large_for_memory, 500 engine_error
+             413 context_too_large_for_memory, 503 engine_stopped (the node said stop), 500 engine_error
     event aborted  {id, usage}          as asked; also when the request was still waiting. An abort of an id that has
              ended, or never was, is ignored.
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
@@ -10,18 +10,24 @@ from inference.engine.bounds import KV_STEP
 from inference.engine.models import Loaded
 from inference.engine.requests import Request, Sequence
 
+if TYPE_CHECKING:
+    from inference.engine.bunch import Bunch
+
 HEAD_START = 0.05  # seconds of waiting a newcomer is credited with, so that of two newcomers the shorter goes first
 
 
 class Prefill:
-    """All tokens but the last go into the cache; the last is the first that decoding is fed."""
+    """All tokens but the last go into the cache; the last is the first that decoding is fed. `bunch`: those that were
+    filled with it, whose cache is also its own. `alone`: it is to have a forward to itself."""
 
-    __slots__ = ("cache", "done", "fault", "request", "sequences", "tokens", "waiting_since")
+    __slots__ = ("alone", "bunch", "cache", "done", "fault", "request", "sequences", "tokens", "waiting_since")
 
     def __init__(self, request: Request, sequences: list[Sequence]) -> None:
         self.request, self.sequences = request, sequences
         self.tokens = sequences[0].tokens
         self.cache: list[Any] | None = None
+        self.bunch: Bunch | None = None
+        self.alone = False
         self.done = 0
         self.fault = ""
         self.waiting_since = time.monotonic()
@@ -33,6 +39,11 @@ class Prefill:
     @property
     def remaining(self) -> int:
         return self.total - self.done
+
+    @property
+    def holds(self) -> bool:
+        """Memory."""
+        return self.cache is not None or self.bunch is not None
 
     def clip(self, tokens: int) -> int:
         """A chunk of at most `tokens` that ends on a block boundary if it reaches one."""
@@ -50,7 +61,7 @@ class Prefill:
 
     def forget(self) -> None:
         """Give the memory back; it starts again when there is room."""
-        self.cache, self.done = None, 0
+        self.cache, self.bunch, self.done = None, None, 0
 
 
 def next_of(prefills: Iterable[Prefill]) -> Prefill | None:

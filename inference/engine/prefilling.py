@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 from inference.engine.bounds import Bounds
+from inference.engine.bunch import Bunch, Filled, bunch, filled
 from inference.engine.decisions import Decision
 from inference.engine.gate import FLOOR_TOKENS, Gate
 from inference.engine.models import Loaded
@@ -43,10 +44,44 @@ class Prefilling:
                 return
             if last is not None and tokens * self._pace.rate(prefill.done) > left:
                 return  # it would end late
-            self._chunk(prefill, tokens, besides)
-            yield prefill
+            together = self._bunch(prefill, left, besides)
+            if len(together.prefills) > 1:
+                self._fill(together, besides)
+            else:
+                self._chunk(prefill, tokens, besides)
+            yield from together.prefills
             last = prefill
             left = ends - time.monotonic()
+
+    def filled(self) -> list[Filled]:
+        return filled(self.active)
+
+    def _bunch(self, prefill: Prefill, seconds: float, besides: int) -> Bunch:
+        """What can be filled together with a prompt, in the time there is and as the gate allows."""
+        room = self._pace.tokens(0, seconds)
+        together = bunch(prefill, (one for one in self.active if one.remaining), room)
+        while len(together.prefills) > 1 and not self._gate.allows(self._bunch_bytes(together) + besides):
+            together = Bunch(together.prefills[: len(together.prefills) // 2])
+        return together
+
+    def _bunch_bytes(self, together: Bunch) -> int:
+        return self._bounds.bunch(len(together.prefills), together.longest)
+
+    def _fill(self, together: Bunch, besides: int) -> None:
+        began = time.monotonic()
+        for prefill in together.prefills:
+            prefill.request.prefill_began = prefill.request.prefill_began or began
+        with self._gate.measured(self._bunch_bytes(together) + besides):
+            try:
+                together.fill(self._loaded)
+            except Exception:  # noqa: BLE001 - whose fault it is shows when each has a forward to itself
+                traceback.print_exc(file=sys.stderr)
+                for prefill in together.prefills:
+                    prefill.alone = True
+                return
+        self._pace.learn(together.tokens, 0, time.monotonic() - began)
+        self.chunk_tokens = together.tokens
+        self.prompt_tokens += sum(prefill.total for prefill in together.prefills)
 
     def _fit(self, prefill: Prefill, seconds: float, besides: int) -> int:
         """Tokens of the next chunk: what the time allows, halved until the gate passes it. 0: not even the floor."""

@@ -5,6 +5,7 @@ import time
 from inference.engine.admission import Admission
 from inference.engine.cohorts import Cohort, Cohorts
 from inference.engine.gate import Gate
+from inference.engine.lease import Lease
 from inference.engine.messages import Refusal
 from inference.engine.prefill import Prefill
 from inference.engine.prefilling import Prefilling
@@ -14,8 +15,11 @@ STUCK_SECONDS = 2.0  # macOS's footprint follows a release by up to 0.5 s (jundo
 
 
 class Pressure:
-    def __init__(self, gate: Gate, admission: Admission, prefilling: Prefilling, cohorts: Cohorts) -> None:
-        self._gate, self._admission, self._prefilling, self._cohorts = gate, admission, prefilling, cohorts
+    def __init__(
+        self, gate: Gate, lease: Lease, admission: Admission, prefilling: Prefilling, cohorts: Cohorts
+    ) -> None:
+        self._gate, self._lease = gate, lease
+        self._admission, self._prefilling, self._cohorts = admission, prefilling, cohorts
         self._stuck_since = 0.0
 
     @property
@@ -28,7 +32,7 @@ class Pressure:
         if held_up is None or held_up not in self._prefilling.active or len(self._cohorts):
             self._stuck_since = 0.0
             return None
-        if others := [one for one in self._prefilling.active if one is not held_up and one.cache is not None]:
+        if others := [one for one in self._prefilling.active if one is not held_up and one.holds]:
             self._send_back(_youngest(others))
         elif not self._stuck_since:
             self._stuck_since = time.monotonic()
@@ -43,7 +47,7 @@ class Pressure:
         while cohort.size and not self._gate.allows(self._cohorts.step_bytes(cohort)):
             self._gate.decide("waited", self._cohorts.step_bytes(cohort), tokens=cohort.size)
             decoding = self._cohorts.sequences
-            if filling := [one for one in self._prefilling.active if one.cache is not None]:
+            if filling := [one for one in self._prefilling.active if one.holds]:
                 self._send_back(_youngest(filling))
             elif len(decoding) == 1:
                 return decoding[0].request
@@ -53,12 +57,14 @@ class Pressure:
 
     def refusal(self) -> Refusal:
         self._gate.decide("refused")
-        return Refusal(
-            413,
-            "context_too_large_for_memory",
+        what = (
             f"The model's lease of {self._gate.lease:,} bytes has no room for this request to go on: "
-            f"{self._gate.usage():,} are in use. Shorten it, or give the model a larger lease.",
+            f"{self._gate.usage():,} are in use. "
         )
+        if self._lease.could_be(self._gate.lease + 1):
+            return Refusal(503, "no_room", what + "Others hold the rest; try again later.", retry_after=1)
+        hint = "Shorten it, or give the model a larger lease."
+        return Refusal(413, "context_too_large_for_memory", what + hint)
 
     def _send_back(self, prefill: Prefill) -> None:
         self._prefilling.active.remove(prefill)

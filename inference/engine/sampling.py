@@ -1,8 +1,8 @@
 """Samplers and logits processors for rows of a batch.
 
-A sampler takes log-probabilities [B, V] and gives tokens [B]. BatchGenerator calls one sampler once for the whole
-batch when every row holds the same object, so samplers without a seed are shared by their settings. Settings are
-plain operands here, never constants of a compiled function: clients choose them, and each would be compiled anew.
+A sampler takes logits [B, V] and gives tokens [B]. It is called once for all the rows that hold it, so samplers without
+a seed are shared by their settings. Settings are plain operands here, never constants of a compiled function: clients
+choose them, and each would be compiled anew.
 """
 
 import functools
@@ -21,8 +21,20 @@ INTERNED = 256
 MIX = 0x9E3779B97F4A7C15  # odd, 2^64 / golden ratio (Steele et al., "Fast splittable PRNGs", 2014)
 
 
-def greedy(logprobs: mx.array) -> mx.array:
-    return mx.argmax(logprobs, axis=-1)
+def draw(samplers: list[Sampler], logits: mx.array) -> mx.array:
+    """A token for each row of logits [B, V], by its own sampler."""
+    rows: dict[Sampler, list[int]] = {}
+    for row, sampler in enumerate(samplers):
+        rows.setdefault(sampler, []).append(row)
+    if len(rows) == 1:
+        return samplers[0](logits)
+    drawn = mx.concatenate([sampler(logits[mx.array(theirs)]) for sampler, theirs in rows.items()])
+    order = [row for theirs in rows.values() for row in theirs]
+    return drawn[mx.array(sorted(range(len(order)), key=order.__getitem__))]
+
+
+def greedy(logits: mx.array) -> mx.array:
+    return mx.argmax(logits, axis=-1)
 
 
 def sampler_for(sequence: Sequence) -> Sampler:
@@ -41,11 +53,11 @@ class Shaped:
     def __init__(self, temperature: float, top_k: int, top_p: float, min_p: float) -> None:
         self._heat, self._top_k, self._top_p, self._min_p = 1 / max(temperature, 1e-4), top_k, top_p, min_p
 
-    def __call__(self, logprobs: mx.array) -> mx.array:
-        return mx.random.categorical(self.filtered(logprobs))
+    def __call__(self, logits: mx.array) -> mx.array:
+        return mx.random.categorical(self.filtered(logits))
 
-    def filtered(self, logprobs: mx.array) -> mx.array:
-        logits = logprobs.astype(mx.float32) * self._heat
+    def filtered(self, logits: mx.array) -> mx.array:
+        logits = logits.astype(mx.float32) * self._heat
         if 0 < self._top_k < logits.shape[-1]:
             logits = _keep_above(logits, mx.min(mx.topk(logits, self._top_k, axis=-1), axis=-1, keepdims=True))
         if self._top_p < 1:
@@ -67,10 +79,10 @@ class Seeded:
     def __init__(self, seed: int, drawn: int, filtered: Sampler) -> None:
         self._seed, self._drawn, self._filtered = seed, drawn, filtered
 
-    def __call__(self, logprobs: mx.array) -> mx.array:
+    def __call__(self, logits: mx.array) -> mx.array:
         key = mx.random.key(((self._seed * MIX) ^ self._drawn) & SEED_MASK)
         self._drawn += 1
-        return mx.random.categorical(self._filtered(logprobs), key=key)
+        return mx.random.categorical(self._filtered(logits), key=key)
 
 
 def _keep_above(logits: mx.array, threshold: mx.array) -> mx.array:

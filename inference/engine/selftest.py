@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
-from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import ArraysCache, KVCache, RotatingKVCache
 
 from inference.engine.dimensions import Dimensions
@@ -45,12 +44,14 @@ def self_test(loaded: Loaded) -> SelfTest:
 
 
 def _warm_up(loaded: Loaded) -> None:
-    """Decode as a batch and as one row, whose kernels are compiled at their first use."""
-    generator = BatchGenerator(loaded.model)
-    generator.insert([[1, 2, 3], [4, 5]], max_tokens=[2, 4])
-    while any(generator.next()):
-        pass
-    generator.close()
+    """Decode as one row and as a batch, whose kernels are compiled at their first use."""
+    for rows in (1, 2):
+        cache = loaded.new_cache()
+        if rows > 1:
+            cache = [layer.merge([layer] * rows) for layer in cache]
+        for _ in range(2):
+            logits = loaded.model(mx.array([[1]] * rows), cache=cache)[:, -1]
+            mx.eval(mx.argmax(logits, axis=-1), [layer.state for layer in cache])
 
 
 def _corrected(known: Dimensions, cache: list[object], vocab: int) -> Dimensions:
@@ -71,6 +72,7 @@ def _corrected(known: Dimensions, cache: list[object], vocab: int) -> Dimensions
         recurrent_layers=len(states),
         state_values=max(sizes, default=known.state_values),
         linear=known.linear if states else 0,
+        scored=any(not isinstance(one, ArraysCache) for one in flat[:-1]),
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import mlx.core as mx
+from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from inference.engine import models, settings
 from inference.engine.engine import Engine
@@ -34,6 +35,7 @@ def run(channel: Channel, spec: Message) -> Json:
 def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) -> Json:
     began = time.monotonic()
     mx.random.seed(int.from_bytes(os.urandom(8), "little"))
+    maybe_set_recommended_wired_limit()
     mx.set_cache_limit(chosen.lease_bytes // REUSE_SHARE)
 
     def progress(step: int, total: int) -> None:

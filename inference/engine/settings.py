@@ -16,6 +16,7 @@ class Settings:
 
     model_dir: Path
     lease_bytes: int
+    lease_grows: bool = False
     context_limit: int | None = None
     decode_gap: float = 0.05
     max_sequences: int = 64
@@ -30,6 +31,7 @@ def read(spec: Mapping[str, Any]) -> Settings:
         return Settings(
             model_dir=Path(given["model_dir"]),
             lease_bytes=int(given["lease_bytes"]),
+            lease_grows=given.get("lease_grows", False) is True,
             context_limit=int(given["context_limit"]) if "context_limit" in given else None,
             decode_gap=float(given.get("decode_gap_ms", 50)) / 1000,
             max_sequences=max(MOST_CHOICES, int(given.get("max_sequences", 64))),

@@ -1,6 +1,7 @@
 """An engine without MLX: it speaks the contract of `inference/engine/messages.py`, and does what its prompts say."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Scripted:
         self.gate_says: list[Message] = []
         self.gate = threading.Event()  # loads wait for it
         self.gate.set()
+        self.wanted: dict[str, int] = {}  # the lease that an engine asks for next
         self.mute = threading.Event()  # no status while it is set
 
     def work(self, channel: Channel, spec: Message) -> Message:
@@ -34,7 +36,7 @@ class Scripted:
         for said in self.gate_says:
             channel.send("event", phase="gate", **said)
         ended = threading.Event()
-        threading.Thread(target=self._beat, args=(channel, ended), daemon=True).start()
+        threading.Thread(target=self._beat, args=(channel, name, ended), daemon=True).start()
         try:
             while (message := channel.inbox.get())["type"] != "stop":
                 self.said.append(message)
@@ -44,10 +46,12 @@ class Scripted:
             ended.set()
         return {}
 
-    def _beat(self, channel: Channel, ended: threading.Event) -> None:
+    def _beat(self, channel: Channel, name: str, ended: threading.Event) -> None:
         while not ended.wait(0.1):
             if not self.mute.is_set():
                 channel.send("event", phase="status", tick=1, base_bytes=self.base_bytes, cache=self.cache)
+                if wanted := self.wanted.pop(name, 0):
+                    channel.send("event", phase="lease", wanted=wanted)
 
     def _answer(self, channel: Channel, request: Message) -> None:
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]
@@ -56,6 +60,10 @@ class Scripted:
             channel.send("event", phase="refused", id=id_, **refusal)
             return
         channel.send("event", phase="accepted", id=id_, prompt_tokens=3, max_tokens=9)
+        if prompt == "fill":
+            for done in range(20):
+                channel.send("event", phase="prefill", id=id_, done=done, total=20)
+                time.sleep(0.02)
         if prompt == "crash":
             raise WorkerFailed("worker_error", "It crashed.")
         if request.get("stream") and prompt != "fail":

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from inference.api import generation
 from inference.catalog import Served, recent_catalog
@@ -112,6 +113,47 @@ async def test_a_long_wait_is_filled_with_comments(
     await asyncio.sleep(0.2)  # four times what it waits for
     await pool.unload("a", "the test is over")
     assert ": keep-alive" in (await asking).text
+
+
+@pytest.mark.parametrize("waits", ["for the load", "for the prompt"])
+async def test_neither_a_load_nor_a_long_prompt_leaves_the_line_silent(
+    waits: str, api: httpx.AsyncClient, pool: Pool, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if waits == "for the prompt":
+        assert (await chat(api)).status_code == 200
+    else:
+        scripted.gate.clear()
+        asyncio.get_running_loop().call_later(0.5, scripted.gate.set)
+    monkeypatch.setattr(generation, "KEEP_ALIVE_SECONDS", 0.1)
+    said = [{"role": "user", "content": "hello" if waits == "for the load" else "fill"}]
+    answer = await chat(api, messages=said, stream=True)
+    assert answer.text.startswith(": keep-alive\n\n")
+    assert "[DONE]" in answer.text
+    assert pool.entries["a"].users == 0
+
+
+async def test_a_listener_who_leaves_while_the_model_loads_is_forgotten(
+    api: httpx.AsyncClient, pool: Pool, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "KEEP_ALIVE_SECONDS", 0.05)
+    scripted.gate.clear()
+    asking = asyncio.create_task(chat(api, stream=True))
+    await await_for(lambda: "a" in pool.entries and pool.entries["a"].users == 1)
+    asking.cancel()
+    await await_for(lambda: pool.entries["a"].users == 0)
+    scripted.gate.set()
+    assert (await chat(api)).status_code == 200
+
+
+async def test_a_name_that_is_not_known_goes_to_the_fallback_if_there_is_one(
+    api: httpx.AsyncClient, settings: Settings
+) -> None:
+    assert (await chat(api, model="gpt-9")).status_code == 404
+    for fallback, status in (("a", 200), ("film", 404), ("nobody", 404)):
+        settings.FMLX = settings.FMLX.model_copy(update={"fallback_model": fallback})
+        answer = await chat(api, model="gpt-9")
+        assert answer.status_code == status, fallback
+        assert status == 404 or answer.json()["model"] == "a"
 
 
 REFUSED = [

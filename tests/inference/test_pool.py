@@ -1,6 +1,7 @@
 """Which engine answers: loaded once, evicted in order, lost and found again. Only the engine is scripted."""
 
 import asyncio
+import functools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from memory.models import Event as MemoryEvent
 from memory.models import Lease, Tally
 from memory.node import LocalNode
 from tests.helpers import await_for
-from tests.inference.conftest import MIB
+from tests.inference.conftest import CEILING_BYTES, MIB
 from tests.inference.scripted import Scripted
 
 MakeModel = Callable[..., Awaitable[Served]]
@@ -42,6 +43,10 @@ async def answer(pool: Pool, model: Served, prompt: str = "hello") -> Event:
 
 async def leased() -> dict[str, int]:
     return {lease.holder: lease.bytes async for lease in Lease.objects.all()}
+
+
+async def _leases(name: str, size: int) -> bool:
+    return (await leased()).get(name) == size
 
 
 async def test_many_who_ask_at_once_cause_one_load(pool: Pool, make_model: MakeModel, scripted: Scripted) -> None:
@@ -206,6 +211,27 @@ async def test_an_idle_engine_gives_up_what_it_does_not_use_and_gets_it_back(
     await await_for(lambda: [said["bytes"] for said in scripted.heard("lease")][-1:] == [628 * MIB])
     await answer(pool, model)
     assert await leased() == {"a": before}
+
+
+async def test_an_engine_that_asks_for_more_gets_it_evicts_for_it_or_is_told_the_most(
+    pool: Pool, make_model: MakeModel, scripted: Scripted
+) -> None:
+    await answer(pool, await make_model("idle"))
+    busy = await make_model("busy")
+    async with asked(pool, busy, "hang"):
+        before = (await leased())["busy"]
+        for wanted in (before + 64 * MIB, CEILING_BYTES - 256 * MIB):
+            scripted.wanted["busy"] = wanted
+            await await_for(functools.partial(_leases, "busy", wanted))
+        assert set(await leased()) == {"busy"}
+        scripted.wanted["busy"] = 2 * CEILING_BYTES
+        await await_for(lambda: any(said.get("most") for said in scripted.heard("lease")))
+        assert scripted.heard("lease")[-1]["most"] == CEILING_BYTES
+    resident = pool.entries["busy"].resident
+    assert resident is not None
+    resident.gate = {"base_bytes": 100 * MIB}
+    await pool.give_back(pool.entries["busy"])
+    assert (await leased())["busy"] == 100 * MIB + 512 * MIB
 
 
 async def test_a_crash_is_a_clean_error_and_the_next_request_loads_again(

@@ -177,8 +177,8 @@ def test_the_work_of_clients_that_leave_is_ended(server: Server, stream: bool) -
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
     request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
     port = int(server.base_url.rpartition(":")[2])
-    for _ in range(5):
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for _ in range(10):
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
         for client in clients:
             client.sendall(request)
         if stream:

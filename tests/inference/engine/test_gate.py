@@ -1,8 +1,10 @@
 """The gate's arithmetic, with readings of a machine that is not there."""
 
+from dataclasses import replace
+
 import pytest
 
-from inference.engine.bounds import Bounds, rounded
+from inference.engine.bounds import EMPTY, MASK_BYTES, SLACK, Bounds, Held, rounded
 from inference.engine.dimensions import Dimensions
 from inference.engine.gate import Gate
 from inference.engine.pace import Pace
@@ -95,7 +97,8 @@ def test_a_peak_over_its_bound_is_added_to_the_margin_for_good() -> None:
 
 def test_scores_are_not_priced_where_the_kernel_is_fused() -> None:
     unfused, fused = (Bounds(SHAPE, 2, backend).forward(1, 512, 32768) for backend in ("cpu", "metal"))
-    assert unfused - fused == 512 * 33280 * (32 * 4 + 1)  # float32 scores of 32 heads, and one byte of mask for all
+    scores = 512 * 33280 * (32 * 4 + MASK_BYTES)  # float32 scores of 32 heads, and one mask for all
+    assert unfused - fused == pytest.approx(SLACK * scores, abs=2)
 
 
 def test_a_longer_chunk_a_longer_context_and_a_larger_batch_cost_more() -> None:
@@ -103,7 +106,28 @@ def test_a_longer_chunk_a_longer_context_and_a_larger_batch_cost_more() -> None:
     assert bounds.forward(1, 256, 1024) > bounds.forward(1, 128, 1024)
     assert bounds.forward(1, 128, 4096) > bounds.forward(1, 128, 1024)
     assert bounds.cache(2, 1000) == 2 * bounds.cache(1, 1000) == 2 * rounded(1000) * bounds.kv_bytes_per_token
-    assert bounds.join(9, 4000, 1, 10) > bounds.join(9, 100, 1, 10)
+
+
+def test_a_join_costs_the_padded_batch_and_taking_over_a_cache_nothing() -> None:
+    bounds, short = Bounds(SHAPE, 2, "cpu"), Held(1, 10, 256, dense=False)
+    near, far = (bounds.join(Held(8, length, length, dense=True), short, 1) for length in (100, 4000))
+    assert far > 30 * near
+    assert bounds.join(EMPTY, short, 1) == 0
+    assert bounds.join(EMPTY, short, 4) > 0
+
+
+def test_a_step_that_makes_the_cache_grow_costs_a_copy_of_a_layer() -> None:
+    bounds = Bounds(SHAPE, 2, "cpu")
+    steady, grows = (bounds.step(Held(4, 1000, capacity, dense=True)) for capacity in (1001, 1000))
+    layer = 4 * 1256 * SHAPE.kv_values * 2
+    kept = 4 * 256 * bounds.kv_bytes_per_token
+    assert grows - steady == pytest.approx(SLACK * (layer + kept), abs=2)
+
+
+def test_without_a_kernel_a_recurrent_layer_has_a_state_for_every_token() -> None:
+    hybrid = replace(SHAPE, recurrent_layers=24, full_layers=8, state_values=524288, linear=8192)
+    slow, quick = (Bounds(hybrid, 2, backend).forward(1, 64, 0) for backend in ("cpu", "metal"))
+    assert slow - quick > 60 * 524288 * 4
 
 
 def test_the_pace_is_that_of_the_context_it_was_learned_at() -> None:

@@ -89,3 +89,15 @@ def test_going_on_from_a_prompt_and_its_completion(
     answer = engine.complete(prompt=longer, max_tokens=half, logprobs=True)
     assert answer.ids() == golden[kind][257][half:]
     assert engine.complete(prompt=longer[:-1], max_tokens=1, logprobs=True).ids() == longer[-1:]
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_short_prompts_of_other_lengths_filled_in_one_forward(kind: str, engines: Engines) -> None:
+    """They come while a long chunk runs, so that the next forward has all of them."""
+    engine, lengths = engines(kind), (60, 64, 70, 75)
+    alone = {length: engine.answer(ask(engine, length)).ids() for length in lengths}
+    long = engine.ask(prompt=prompt(3000), max_tokens=1)
+    engine.until_said(long, "accepted")
+    asked = {length: ask(engine, length) for length in lengths}
+    assert {length: engine.answer(id_).ids() for length, id_ in asked.items()} == alone
+    engine.send("abort", id=long)

@@ -46,22 +46,22 @@ def test_a_prompt_that_can_never_fit_is_413_before_any_forward(start_engine: Sta
 
 def test_a_crowded_engine_says_503_and_when_to_come_again(start_engine: Start) -> None:
     engine = start_engine(patience=0.2)
-    lease_for(engine, 40 * MIB)
-    running = engine.ask(prompt=prompt(8_000), max_tokens=20_000)
+    lease_for(engine, 8 * MIB)
+    running = engine.ask(prompt=prompt(3_000), max_tokens=20_000)
     engine.until_said(running, "delta")
-    crowded = engine.complete(prompt=prompt(8_000, 1))
+    crowded = engine.complete(prompt=prompt(3_000, 1))
     assert (crowded.end["status"], crowded.end["code"]) == (503, "no_room")
     assert 1 <= crowded.end["retry_after"] <= 60
     assert engine.complete(prompt=prompt(50)).phase == "finished"
     engine.send("abort", id=running)
     assert engine.answer(running).phase == "aborted"
-    assert engine.complete(prompt=prompt(8_000, 1)).phase == "finished"
+    assert engine.complete(prompt=prompt(2_500, 1)).phase == "finished"
 
 
 def test_one_that_does_not_fit_now_waits_and_is_served_when_it_does(start_engine: Start) -> None:
     engine = start_engine(patience=60)
-    lease_for(engine, 40 * MIB)
-    asked = [engine.ask(prompt=prompt(8_000, seed), max_tokens=20) for seed in range(3)]
+    lease_for(engine, 14 * MIB)
+    asked = [engine.ask(prompt=prompt(5_000, seed), max_tokens=20) for seed in range(3)]
     assert [engine.answer(id_).phase for id_ in asked] == ["finished"] * 3
 
 
@@ -84,7 +84,7 @@ def test_those_that_grow_beyond_the_lease_take_turns_and_all_end_as_they_would_a
     asked = {"max_tokens": 1500, "seed": 3, "temperature": 1, "logprobs": True}
     alone = [engine.complete(prompt=prompt(600, seed), **asked).ids() for seed in range(4)]
     ready = idle(engine)
-    lease = ready["base_bytes"] + 8 * MIB + 14 * MIB
+    lease = ready["base_bytes"] + 8 * MIB + 10 * MIB
     engine.send("lease", bytes=lease)
     ids = [engine.ask(prompt=prompt(600, seed), **asked) for seed in range(4)]
     answers = [engine.answer(id_) for id_ in ids]
@@ -104,10 +104,10 @@ def test_one_that_outgrows_the_lease_alone_is_ended_with_the_numbers(start_engin
 
 def test_a_lease_that_shrinks_holds_for_those_that_wait(start_engine: Start) -> None:
     engine = start_engine(patience=60)
-    lease_for(engine, 40 * MIB)
-    running = engine.ask(prompt=prompt(8_000), max_tokens=20_000)
+    lease_for(engine, 8 * MIB)
+    running = engine.ask(prompt=prompt(3_000), max_tokens=20_000)
     engine.until_said(running, "delta")
-    waiting = engine.ask(prompt=prompt(8_000, 1))
+    waiting = engine.ask(prompt=prompt(3_000, 1))
     engine.send("lease", bytes=engine.next_status()["base_bytes"] + 9 * MIB)
     assert engine.answer(running).end["status"] == 413
     assert engine.answer(waiting).end["status"] == 413
