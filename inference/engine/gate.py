@@ -35,6 +35,14 @@ class Readings(Protocol):
         """Give back what is kept only for reuse."""
 
 
+class Lender(Protocol):
+    """Who holds memory that is nobody's, until it is asked for: the prefix cache's hot tier."""
+
+    size: int
+
+    def give_back(self, bytes_: int) -> int: ...
+
+
 @dataclass(slots=True)
 class Counts:
     passed: int = 0
@@ -54,6 +62,7 @@ class Gate:
     learned: int = 0
     counts: Counts = field(default_factory=Counts)
     worst: float = 0.0
+    lender: Lender | None = None
     _recent_peak: int = 0
 
     @property
@@ -65,7 +74,7 @@ class Gate:
         self._forget()
         active, footprint = self.readings.active(), self.readings.footprint()
         self.outside = max(0, (footprint or 0) - active - self.readings.cached())
-        self.base = max(active + self.outside, footprint or 0)
+        self.base = max(active + self.outside, footprint or 0) - (self.lender.size if self.lender else 0)
 
     def usage(self) -> int:
         active, footprint = self.readings.active(), self.readings.footprint()
@@ -80,6 +89,8 @@ class Gate:
         if bound <= self.room():
             return True
         self._forget()
+        if bound > (room := self.room()) and self.lender and self.lender.give_back(bound - room):
+            self._forget()
         return bound <= self.room()
 
     @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from inference.engine.bounds import KV_STEP
+from inference.engine.cache.prefix import Prefix
 from inference.engine.models import Loaded
 from inference.engine.requests import Request, Sequence
 
@@ -16,7 +17,7 @@ HEAD_START = 0.05  # seconds of waiting a newcomer is credited with, so that of 
 class Prefill:
     """All tokens but the last go into the cache; the last is the first that decoding is fed."""
 
-    __slots__ = ("cache", "done", "fault", "request", "sequences", "tokens", "waiting_since")
+    __slots__ = ("cache", "done", "fault", "prefix", "request", "sequences", "tokens", "waiting_since")
 
     def __init__(self, request: Request, sequences: list[Sequence]) -> None:
         self.request, self.sequences = request, sequences
@@ -24,6 +25,7 @@ class Prefill:
         self.cache: list[Any] | None = None
         self.done = 0
         self.fault = ""
+        self.prefix: Prefix | None = None  # what the prefix cache knows of it
         self.waiting_since = time.monotonic()
 
     @property
@@ -34,9 +36,17 @@ class Prefill:
     def remaining(self) -> int:
         return self.total - self.done
 
+    @property
+    def to_compute(self) -> int:
+        """What is left when that is brought back which is there."""
+        there = self.prefix.plan.position if self.prefix and self.cache is None else 0
+        return self.total - max(self.done, there)
+
     def clip(self, tokens: int) -> int:
         """A chunk of at most `tokens` that ends on a block boundary if it reaches one."""
         end = min(self.total, self.done + tokens)
+        if self.prefix and (cut := self.prefix.next_cut(self.done)) and cut <= end:
+            return cut - self.done
         boundary = end // KV_STEP * KV_STEP
         return (boundary if self.done < boundary < self.total else end) - self.done
 
@@ -50,7 +60,7 @@ class Prefill:
 
     def forget(self) -> None:
         """Give the memory back; it starts again when there is room."""
-        self.cache, self.done = None, 0
+        self.cache, self.done, self.prefix = None, 0, None
 
 
 def next_of(prefills: Iterable[Prefill]) -> Prefill | None:
@@ -59,6 +69,6 @@ def next_of(prefills: Iterable[Prefill]) -> Prefill | None:
     now = time.monotonic()
     return max(
         prefills,
-        key=lambda one: (now - one.waiting_since + HEAD_START) / (one.remaining + 1),
+        key=lambda one: (now - one.waiting_since + HEAD_START) / (one.to_compute + 1),
         default=None,
     )
