@@ -8,7 +8,7 @@ import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
 
 from inference.engine.bounds import Bounds
-from inference.engine.cache.layers import row
+from inference.engine.cache.layers import row_of
 from inference.engine.models import Loaded
 from inference.engine.requests import Sequence
 from inference.engine.sampling import processors_for, sampler_for
@@ -68,7 +68,7 @@ class Cohort:
         """What a sequence that is in has in the cache: all its tokens, since the next one is under way."""
         batch = self._generator._generation_batch  # noqa: SLF001 - extracting from it would copy the whole
         uid = next(uid for uid, one in self._rows.items() if one is sequence)
-        return [row(layer, batch.uids.index(uid)) for layer in batch.prompt_cache]
+        return [row_of(layer, batch.uids.index(uid)) for layer in batch.prompt_cache]
 
     def drop(self, leaving: Iterable[Sequence]) -> None:
         gone = {id(sequence) for sequence in leaving}

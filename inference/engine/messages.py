@@ -9,7 +9,7 @@ node → engine
              `context_limit` tokens, at most the model's own; `max_sequences` decode at once; `max_waiting` requests
              may wait; `patience`: how long a request that does not fit now waits for room before it is refused.
              `cache` is of the prefix cache: `folder` and `quota_bytes` of its blocks on the SSD, without which they
-             are kept in memory only; `hot_bytes` of memory, by default a quarter of what the lease leaves beside the
+             are kept in memory only; `hot_bytes` of memory, by default half of what the lease leaves beside the
              model, and given back before anything is refused.
     request  {id, kind: "chat", messages: [...], tools?: [...], template?: {...}, add_generation_prompt?=true,
               continue_final_message?=false, ...parameters}

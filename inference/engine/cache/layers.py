@@ -122,10 +122,10 @@ def leaves(cache: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{at}", layer
 
 
-def row(layer: Any, at: int) -> Any:
+def row_of(layer: Any, at: int) -> Any:
     """One sequence's part of a layer's cache that several share, where that is a view, without copying it."""
     if isinstance(layer, CacheList):
-        return CacheList(*(row(one, at) for one in layer.caches))
+        return CacheList(*(row_of(one, at) for one in layer.caches))
     if not isinstance(layer, BatchKVCache):
         return layer.extract(at)  # windows and states: small, and not as they will be asked for
     view, padding = KVCache(), layer.left_padding.tolist()[at]

@@ -16,7 +16,7 @@ from inference.engine.bounds import Bounds
 from inference.engine.cache.blocks import BLOCK, Chain, root_of
 from inference.engine.cache.hot import Hot, HotTier
 from inference.engine.cache.layers import Arrays, Filling, Layers, Unsupported
-from inference.engine.cache.plan import Plan, look_up, stops
+from inference.engine.cache.plan import LEAST_POINT, Plan, look_up, stops
 from inference.engine.cache.restore import AHEAD, BATCH_BYTES, Gone, Restore
 from inference.engine.cache.tally import Tally
 from inference.engine.cache.tiers import Slow, Tiers
@@ -27,12 +27,12 @@ from inference.engine.pace import MAX_TOKENS
 from inference.engine.requests import Request, Sequence
 from inference.engine.versions import versions
 
-HOT_SHARE = 4  # of what the lease leaves beside the model, one part; it is given back before anything is refused
+HOT_SHARE = 2  # one part of what the lease leaves beside the model: nobody else has it, and it is given back when asked
 STATE_STRIDE = 8  # blocks between snapshots of a model that keeps nothing else: 2048 tokens, a chunk
 ATTEMPTS = 3  # to bring a prefix back of which blocks turn out to be gone
 
 
-class Filled(Protocol):
+class Prompt(Protocol):
     """What the cache needs of a prompt on its way into the model's own cache: `prefill.Prefill`."""
 
     request: Request
@@ -99,16 +99,17 @@ class PrefixCache:
 
     # before a prompt is computed
 
-    def begin(self, prefill: Filled) -> None:
+    def begin(self, prefill: Prompt) -> None:
         """Look up what is there of a prompt."""
-        if self._layers is None or not prefill.request.parameters.cache:
-            self.counts.missed["unsupported" if self._layers is None else "off"] += prefill.total
+        why = "unsupported" if self._layers is None else "" if prefill.request.parameters.cache else "off"
+        if self._layers is None or why or prefill.total < LEAST_POINT:
+            self.counts.missed[why or "new"] += prefill.total
             return
         chain = Chain(self._root(prefill.request.parameters.cache_salt), prefill.tokens)
         prefill.prefix = Prefix(chain, Plan([], []), [], cuts=self._layers.snapshots)
         self._look_up(prefill, prefill.prefix)
 
-    def restore(self, prefill: Filled, seconds: float) -> bool:
+    def restore(self, prefill: Prompt, seconds: float) -> bool:
         """Go on with bringing back what is there. False when there is nothing more to bring."""
         prefix = prefill.prefix
         if prefix is None or prefill.cache is not None or prefix.attempts > ATTEMPTS:
@@ -126,7 +127,7 @@ class PrefixCache:
             self._brought(prefill, prefix, prefix.restore, cache)
         return True
 
-    def _open(self, prefill: Filled, prefix: Prefix) -> bool:
+    def _open(self, prefill: Prompt, prefix: Prefix) -> bool:
         """Find the memory for what is there; where it is short, let go of what is hot and take it from the SSD."""
         prefix.attempts += 1
         position = prefix.plan.position
@@ -145,12 +146,12 @@ class PrefixCache:
         prefix.attempts = ATTEMPTS + 1
         return False
 
-    def _count_missed(self, prefill: Filled, prefix: Prefix, position: int) -> None:
+    def _count_missed(self, prefill: Prompt, prefix: Prefix, position: int) -> None:
         known = max(position, prefix.plan.known)
         self.counts.missed["no_snapshot"] += known - position
         self.counts.missed["new"] += prefill.total - known
 
-    def _brought(self, prefill: Filled, prefix: Prefix, restore: Restore, cache: list[Any]) -> None:
+    def _brought(self, prefill: Prompt, prefix: Prefix, restore: Restore, cache: list[Any]) -> None:
         prefill.cache, prefill.done, prefix.restore = cache, restore.position, None
         prefix.seen = restore.position
         self.counts.hot += restore.tokens["hot"]
@@ -161,7 +162,7 @@ class PrefixCache:
         if not request.prefill_ended:
             request.cached_tokens = restore.position
 
-    def _look_up(self, prefill: Filled, prefix: Prefix) -> int:
+    def _look_up(self, prefill: Prompt, prefix: Prefix) -> int:
         prefix.plan = plan = self._plan(prefix.chain, prefill.total)
         prefix.stops = stops(plan, prefill.total, prefill.request.points, self._stride)
         prefix.as_of = self._kept
@@ -194,7 +195,7 @@ class PrefixCache:
 
     # after a chunk
 
-    def keep(self, prefill: Filled) -> None:
+    def keep(self, prefill: Prompt) -> None:
         """Keep what a chunk has made whole: blocks, and where the prompt stops for it, what the layers hold there."""
         prefix, layers, end = prefill.prefix, self._layers, prefill.done
         if prefix is None or layers is None or prefill.cache is None or not self._keeps:
