@@ -1,6 +1,6 @@
 """What the prefix cache is worth, and what it costs: through the engine's socket, on the demo models.
 
-    python -m benchmarks.prefix_cache [--rounds 9] [--kinds chat,hybrid,swa] [--runtimes FOLDER]
+    python -m benchmarks.prefix_cache [--rounds 9] [--lengths 1024,4096,16384] [--kinds chat,hybrid,swa]
 
 Milliseconds to the first token of a prompt that was asked before, beside one that was not, in turns: from memory, and
 from the SSD after `kill -9` of the engine that wrote it, with nothing in memory. Then a conversation of 20 turns, each
@@ -22,9 +22,8 @@ from typing import Any
 
 from benchmarks.engine_raw import ROOT, Engine, Json, environment, prompts
 
-LENGTHS = (1024, 4096, 16384)
+STORED = 4096  # tokens of the prompts that storing is measured on
 TURNS, SYSTEM, ASKED, ANSWERED = 20, 1500, 60, 48  # turns; words of the system prompt and a question; tokens
-TICKS = os.sysconf("SC_CLK_TCK")
 WORDS = ("the", "of", "a", "to", "Work", "License", "and", "You", "any", "or", "in", "that", "such")
 
 
@@ -46,8 +45,8 @@ class Asker(Engine):
 
     def cpu(self) -> float:
         """Seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     def take(self, tokens: int = 2, **fields: Any) -> Took:
         self.asked += 1
@@ -96,9 +95,10 @@ def show_hits(label: str, took: dict[int, list[Took]], cold: dict[int, list[Took
             f"cpu {median(ones, 'cpu'):6.1f}; cold {median(cold[length], 'first'):8.1f} ms, "
             f"cpu {median(cold[length], 'cpu'):8.1f}{'' if whole else '  NOT ALL HIT'}"
         )
-    small, large = took[LENGTHS[0]], took[LENGTHS[1]]
+    first, second = list(took)[:2]
+    small, large = took[first], took[second]
     by_first, by_cpu = (median(large, what) / max(1e-9, median(small, what)) for what in ("first", "cpu"))
-    print(f"  {label:5} 4k ÷ 1k: {by_first:.2f} by the clock, {by_cpu:.2f} by processor time (goal 1.5)")
+    print(f"  {label:5} {second} ÷ {first}: {by_first:.2f} by the clock, {by_cpu:.2f} by processor time (goal 1.5)")
 
 
 def words(count: int, seed: int) -> str:
@@ -124,26 +124,25 @@ def storing(engine: Asker, rounds: int) -> Iterator[tuple[float, float]]:
     for at in range(rounds):
         pair: dict[bool, Took] = {}
         for cache in (at % 2 == 0, at % 2 == 1):
-            prompt = prompts(1, LENGTHS[1], seed=1000 + at)[0]
+            prompt = prompts(1, STORED, seed=1000 + at)[0]
             pair[cache] = engine.take(prompt=prompt, cache=cache, cache_salt=str(at), ignore_eos=True)
         yield pair[True].prefill / pair[False].prefill, pair[True].cpu / pair[False].cpu
 
 
-def measure(python: Path, model: Path, cache: Path, rounds: int) -> None:
+def measure(python: Path, model: Path, cache: Path, lengths: list[int], rounds: int) -> None:
     print(f"{model.name} (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
-    asked = {length: prompts(1, length, seed=length)[0] for length in LENGTHS}
+    asked = {length: prompts(1, length, seed=length)[0] for length in lengths}
     engine = Asker(python, model, cache, hot_bytes=1 << 30)
     cold = {
-        length: [engine.take(prompt=prompt, cache=False, ignore_eos=True) for _ in range(min(3, rounds))]
+        length: [engine.take(prompt=prompt, cache=False, ignore_eos=True) for _ in range(1 + (length < STORED))]
         for length, prompt in asked.items()
     }
     hits(engine, asked, 2)  # kept by the first, and the way of a hit warmed up by the second
     show_hits("hot", hits(engine, asked, rounds), cold)
-    pairs = list(storing(engine, max(rounds, 6)))
+    pairs = list(storing(engine, rounds))
     clock, cpu = (statistics.median(pair[at] for pair in pairs) for at in (0, 1))
-    print(
-        f"  storing: {clock - 1:+.1%} by the clock, {cpu - 1:+.1%} by processor time (goal 3 %), 4k, {len(pairs)} pairs"
-    )
+    label = f"{len(pairs)} pairs of {STORED} tokens"
+    print(f"  storing: {clock - 1:+.1%} by the clock, {cpu - 1:+.1%} by processor time (goal 3 %), {label}")
     cached, total = conversation(engine)
     print(f"  {TURNS} turns with two ends each: {cached:,} of {total:,} tokens hit, {cached / total:.1%} (goal 95 %)")
     engine.settle()
@@ -157,6 +156,7 @@ def measure(python: Path, model: Path, cache: Path, rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--lengths", default="1024,4096,16384")
     parser.add_argument("--kinds", default="chat,hybrid,swa")
     parser.add_argument("--runtimes", type=Path, default=Path(os.environ.get("FMLX_TEST_RUNTIMES") or ROOT / ".make"))
     chosen = parser.parse_args()
@@ -166,7 +166,7 @@ def main() -> None:
             model = Path(folder) / f"demo-{kind}"
             make = [str(python), "-m", "inference.engine.demo", str(model), "--kind", kind]
             subprocess.run(make, cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
-            measure(python, model, Path(folder) / "cache", chosen.rounds)
+            measure(python, model, Path(folder) / "cache", list(map(int, chosen.lengths.split(","))), chosen.rounds)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Templates rewrite the tail: reasoning is left out of earlier turns, the opening of an answer is no part of history. So
 the next turn is rendered beforehand, with an answer and a question that nobody would write, and what the two texts
-have in common is what will stay. The same is done for another conversation with the same system prompt.
+have in common is what will stay. The same is done for another last message, and for another conversation with the same
+system prompt.
 """
 
 from collections import OrderedDict
@@ -28,11 +29,12 @@ class Turns:
         if count < LEAST_POINT or message.get("cache") is False:
             return ()
         said = message["messages"]
-        answered = [*said, {"role": "assistant", "content": NOBODYS}, {"role": "user", "content": NOBODYS}]
-        stays = self._common(message, text, answered)
-        points = {min(count, count - len(self._encode(text[stays:]))) - 1} if stays else set()
-        others = [said[0], {"role": "user", "content": NOBODYS}] if said[0]["role"] == "system" else []
-        if others and (head := self._common(message, text, others)):
+        other = {"role": "user", "content": NOBODYS}
+        points = set()
+        for later in ([*said, {"role": "assistant", "content": NOBODYS}, other], [*said[:-1], other]):
+            if stays := self._common(message, text, later):
+                points.add(count - len(self._encode(text[stays:])) - 1)
+        if said[0]["role"] == "system" and (head := self._common(message, text, [said[0], other])):
             points.add(self._head(text[:head]) - 1)
         return tuple(sorted(point for point in points if point >= LEAST_POINT))
 

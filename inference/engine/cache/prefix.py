@@ -28,7 +28,7 @@ from inference.engine.requests import Request, Sequence
 from inference.engine.versions import versions
 
 HOT_SHARE = 2  # one part of what the lease leaves beside the model: nobody else has it, and it is given back when asked
-STATE_STRIDE = 8  # blocks between snapshots of a model that keeps nothing else: 2048 tokens, a chunk
+LEAST_STRIDE = 4  # blocks between snapshots: chunks end there, and shorter ones take longer together
 ATTEMPTS = 3  # to bring a prefix back of which blocks turn out to be gone
 
 
@@ -174,13 +174,15 @@ class PrefixCache:
 
     @property
     def _stride(self) -> int | None:
-        """Blocks between snapshots: so many that they take no more than the blocks do. None: the model needs none."""
+        """Blocks between snapshots: so many that they take no more than the blocks do. None: the model needs none.
+
+        They are for prefills that are aborted; conversations part elsewhere."""
         if self._layers is None or not self._layers.snapshots:
             return None
         far = 1 << 20
         block = BLOCK * self._bounds.kv_bytes_per_token
         state = self._bounds.cache(1, far) - far * self._bounds.kv_bytes_per_token
-        return -(-state // block) if block else STATE_STRIDE
+        return max(LEAST_STRIDE, -(-state // block)) if block else LEAST_STRIDE
 
     def _need(self, position: int, total: int) -> int:
         """Bytes: the cache, and what is read and not put in yet."""

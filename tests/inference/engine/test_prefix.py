@@ -13,6 +13,7 @@ from tests.inference.engine.conftest import FAMILIES, Answer, Engine, Json
 pytestmark = pytest.mark.runtime
 MIB = 1024**2
 BLOCK = 256
+STRIDE = 4 * BLOCK
 COUNT = 12
 LENGTH = 1100
 Start = Callable[..., Engine]
@@ -135,15 +136,15 @@ def test_an_aborted_prefill_is_kept_and_the_next_attempt_gets_further(kind: str,
     engine = shared(kind)
     tokens, reached = prompt(5000, 3), 0
     for _ in range(3):
-        id_, beyond = engine.ask(prompt=tokens), reached + BLOCK
+        id_, beyond = engine.ask(prompt=tokens), reached + STRIDE
         engine.until(lambda said, id_=id_, beyond=beyond: said.get("id") == id_ and said.get("done", 0) > beyond)
         engine.send("abort", id=id_)
         assert engine.answer(id_).phase == "aborted"
         done = [event["done"] for event in engine.said[id_] if event["phase"] == "prefill"]
-        assert done[0] >= reached // BLOCK * BLOCK
+        assert done[0] >= reached // STRIDE * STRIDE
         reached = done[-1]
     answer = ask(engine, tokens)
-    assert cached(answer) >= reached // BLOCK * BLOCK
+    assert cached(answer) >= reached // STRIDE * STRIDE
     assert answer.ids() == ask(engine, tokens, cache=False).ids()
 
 
@@ -203,13 +204,13 @@ def test_a_prefix_that_does_not_fit_hot_is_brought_back_from_the_disk_bit_by_bit
 
 
 def test_damaged_blocks_are_computed_again(start: Start, tmp_path: Path) -> None:
-    engine = start("swa")
+    engine = start("chat")
     expected = ask(engine, prompt(LENGTH)).ids()
     on_disk(engine)
     engine.process.kill()
     files = sorted((tmp_path / "cache").rglob("*.safetensors"), key=lambda file: file.stat().st_mtime_ns)
     files[2].write_bytes(files[2].read_bytes()[:-100])
-    again = start("swa")
+    again = start("chat")
     answer = ask(again, prompt(LENGTH))
     assert answer.ids() == expected
     assert cached(answer) == 2 * BLOCK
@@ -226,4 +227,9 @@ def test_a_probe_says_which_blocks_are_where(shared: Start) -> None:
     engine.ask(prompt=prompt(LENGTH, 23)[:900] + prompt(200, 2), probe=True)
     after = engine.until(lambda message: message.get("phase") == "probed")
     assert [block["where"] for block in after["blocks"]] == ["hot"] * 3 + ["absent"]
-    assert (after["cached_tokens"], after["prompt_tokens"]) == (3 * BLOCK, LENGTH)
+    assert not any(block["complete"] for block in after["blocks"])
+    assert (after["cached_tokens"], after["prompt_tokens"]) == (0, LENGTH)
+    engine.ask(prompt=[*prompt(LENGTH, 23), 400], probe=True)
+    longer = engine.until(lambda message: message.get("phase") == "probed")
+    assert longer["blocks"][-1] == {"end": 1024, "where": "hot", "complete": True}
+    assert longer["cached_tokens"] == LENGTH - 1
