@@ -137,7 +137,8 @@ def test_an_aborted_prefill_is_kept_and_the_next_attempt_gets_further(kind: str,
     tokens, reached = prompt(5000, 3), 0
     for _ in range(3):
         id_, beyond = engine.ask(prompt=tokens), reached + STRIDE
-        engine.until(lambda said, id_=id_, beyond=beyond: said.get("id") == id_ and said.get("done", 0) > beyond)
+        while engine.until_said(id_, "prefill")["done"] <= beyond:
+            engine.read()
         engine.send("abort", id=id_)
         assert engine.answer(id_).phase == "aborted"
         done = [event["done"] for event in engine.said[id_] if event["phase"] == "prefill"]
