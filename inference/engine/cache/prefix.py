@@ -29,6 +29,7 @@ from inference.engine.versions import versions
 
 HOT_SHARE = 2  # one part of what the lease leaves beside the model: nobody else has it, and it is given back when asked
 LEAST_STRIDE = 4  # blocks between snapshots: chunks end there, and shorter ones take longer together
+LEAST_ANSWER = 32  # tokens: a shorter one is as quickly computed again as it is kept
 ATTEMPTS = 3  # to bring a prefix back of which blocks turn out to be gone
 
 
@@ -220,11 +221,15 @@ class PrefixCache:
         `cache` makes the sequence's own, which holds all its tokens."""
         prompt, end, layers = len(sequence.request.prompt), sequence.length, self._layers
         parameters = sequence.request.parameters
-        if layers is None or not parameters.cache or parameters.n > 1 or end < BLOCK or not self._keeps:
+        if layers is None or not parameters.cache or parameters.n > 1 or not self._keeps:
+            return
+        if end < BLOCK or end - prompt < LEAST_ANSWER:
             return
         chain = Chain(self._root(parameters.cache_salt), sequence.tokens)
         prefix = Prefix(chain, Plan([], []), [end], cuts=layers.snapshots, seen=end)
         ends = [*range(prompt // BLOCK * BLOCK + BLOCK, end, BLOCK), end]
+        found = self._tiers.find(chain, ends, [chain.key(at) for at in ends])
+        prefix.there = {one.position: one.complete for one in found if one}
         try:
             own = cache()
             made = [self._made(prefix, layers, own, at, end) for at in ends]
