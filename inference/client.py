@@ -11,7 +11,7 @@ from inference.errors import EngineRefused
 from memory.protocol import MAX_LINE_BYTES, encode
 
 Event = dict[str, Any]
-ENDS = frozenset({"refused", "finished", "failed", "aborted"})
+ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed"})
 MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
 WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
 
@@ -25,6 +25,9 @@ class Engine(Protocol):
         Raises:
             EngineRefused: with the engine's own status and code; or it died.
         """
+
+    async def probe(self, request: Event) -> Event:
+        """Which blocks of a request's prompt are in the prefix cache. Raises EngineRefused."""
 
 
 class Answer:
@@ -46,12 +49,12 @@ class Answer:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    async def verdict(self) -> None:
+    async def verdict(self, wanted: str = "accepted") -> None:
         """Wait until the engine took the request. Raises EngineRefused."""
         while not self._events:
             await self._wait(None)
         first = self._events.popleft()
-        if first.get("phase") != "accepted":
+        if first.get("phase") != wanted:
             raise EngineRefused(first)
         self.accepted = first
 
@@ -102,6 +105,17 @@ async def ask(line: Line, request: Event) -> AsyncIterator[Answer]:
         del line.answers[answer.id]
         if not answer.ended:
             line.abort_soon(answer.id)
+
+
+async def probe(line: Line, request: Event) -> Event:
+    _check_size(request)
+    answer = line.answers[request["id"]] = Answer(request["id"], line.facts)
+    try:
+        await line.send("request", **request, probe=True)
+        await answer.verdict("probed")
+        return answer.accepted
+    finally:
+        del line.answers[answer.id]
 
 
 def _check_size(request: Event) -> None:

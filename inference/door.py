@@ -68,6 +68,8 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
         match asked["do"]:
             case "ask":
                 await _ask(pool, asked, writer)
+            case "probe":
+                await _say(writer, probed=await _probe(pool, asked))
             case "load":
                 await pool.load((await recent_catalog.read()).chat_model(asked["model"]))
                 await _say(writer, done=True)
@@ -87,6 +89,12 @@ async def _ask(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> None:
     async with pool.engine_for(model) as engine, engine.ask(asked["request"]) as answer:
         await _say(writer, facts=answer.facts, accepted=answer.accepted)
         await _pass_on(answer, writer)
+
+
+async def _probe(pool: Pool, asked: Event) -> Event:
+    model = (await recent_catalog.read()).chat_model(asked["model"])
+    async with pool.engine_for(model) as engine:
+        return await engine.probe(asked["request"])
 
 
 async def _pass_on(answer: Answer, writer: asyncio.StreamWriter) -> None:

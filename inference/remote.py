@@ -4,6 +4,7 @@ One JSON line asks; then lines come back. An `error` line is the end of it, and 
 
     {do: "ask", model, request}  → {facts, accepted} · {events: [...]} ...
     {do: "load" | "unload", model}  → {done: bool}
+    {do: "probe", model, request}  → {probed}
     {do: "states"}  → {states}
 """
 
@@ -57,6 +58,9 @@ class RemotePool:
     async def states(self) -> dict[str, Event]:
         return dict((await self._one("states"))["states"])
 
+    async def probe(self, model: str, request: Event) -> Event:
+        return dict((await self._one("probe", model=model, request=request))["probed"])
+
     async def _one(self, do: str, **fields: Any) -> Event:
         async with self.asking(do, **fields) as reader:
             return await _read(reader)
@@ -99,6 +103,9 @@ class RemoteEngine:
                 feeding.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await feeding
+
+    async def probe(self, request: Event) -> Event:
+        return await self._pool.probe(self._model, request)
 
 
 async def _feed(answer: Answer, reader: asyncio.StreamReader) -> None:

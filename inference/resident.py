@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from inference.client import Answer, Event, ask
+from inference.client import Answer, Event, ask, probe
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
 from inference.options import PATIENCE_SECONDS
@@ -67,8 +67,10 @@ class Resident:
         resident = cls(folder, node, worker, lease)
         resident._in_background(resident._read(progress))
         patience = PATIENCE_SECONDS.value
+        cache = {"folder": str(settings.FMLX.cache), "quota_bytes": settings.FMLX.cache_bytes}
         spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True, "patience": patience}
-        await worker.send("start", spec=spec | ({"context_limit": limit} if limit else {}))
+        spec |= {"cache": cache, **({"context_limit": limit} if limit else {})}
+        await worker.send("start", spec=spec)
         try:
             await asyncio.shield(resident._ready)
         except asyncio.CancelledError:
@@ -80,6 +82,11 @@ class Resident:
         if self.ending or self.gone.is_set():
             raise EngineLost(self._last_words(), retry_after=1)
         return ask(self, request)
+
+    async def probe(self, request: Event) -> Event:
+        if self.ending or self.gone.is_set():
+            raise EngineLost(self._last_words(), retry_after=1)
+        return await probe(self, request)
 
     async def send(self, type_: str, **fields: Any) -> None:
         await self._worker.send(type_, **fields)

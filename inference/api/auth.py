@@ -74,3 +74,9 @@ class HeaderKey(APIKeyHeader):
 def for_prompts() -> list[BearerKey | HeaderKey]:
     """The `auth` of the routers that answer prompts."""
     return [BearerKey(recent_keys.key_of), HeaderKey(recent_keys.key_of)]
+
+
+def cache_salt(request: HttpRequest) -> dict[str, str]:
+    """For the engine: owners of keys share no cached prompts, so that none can find out another's by timing."""
+    key: ApiKey = request.auth  # type: ignore[attr-defined]  # ninja sets it
+    return {"cache_salt": f"owner-{key.owner_id}"}

@@ -15,6 +15,7 @@ from mlx import nn
 from mlx_lm.models.cache import TokenBuffer
 
 from inference.engine.bounds import EMPTY, KV_STEP, Held, rounded
+from inference.engine.cache.layers import row_of
 from inference.engine.requests import Sequence
 from inference.engine.sampling import Processor, Sampler, draw, processors_for, sampler_for
 
@@ -120,6 +121,12 @@ class Batch:
                     one = processor(tokens, one)
             found.append(one)
         return mx.concatenate(found)
+
+    def cache_of(self, sequence: Sequence) -> Cache:
+        """What a sequence has in the cache: all its tokens, since the next is under way. Nothing is copied but windows
+        and states."""
+        at = next(at for at, row in enumerate(self.rows) if row.sequence is sequence)
+        return [row_of(layer, at) for layer in self._cache] if self._dense else self._cache
 
     def drop(self, leaving: set[int]) -> None:
         """Let rows go, given by their places."""

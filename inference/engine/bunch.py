@@ -127,4 +127,6 @@ def filled(prefills: Iterable[Prefill]) -> list[Filled]:
 
 def _fits(prefill: Prefill) -> bool:
     untouched = prefill.cache is None and prefill.done == 0
+    if prefill.prefix and (prefill.prefix.stops or prefill.prefix.plan.found):
+        return False  # a part of it is cached, or is to be
     return untouched and not prefill.alone and prefill.total <= LONGEST and len(prefill.sequences) == 1

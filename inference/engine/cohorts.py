@@ -37,6 +37,10 @@ class Cohort:
         """One token for every sequence; those that have just come in give their first at the next step."""
         return self._batch.step()
 
+    def cache_of(self, sequence: Sequence) -> Cache:
+        """As `Batch.cache_of`."""
+        return self._batch.cache_of(sequence)
+
     def drop(self, leaving: Iterable[Sequence]) -> None:
         gone = {id(sequence) for sequence in leaving}
         if places := {at for at, row in enumerate(self._batch.rows) if id(row.sequence) in gone}:

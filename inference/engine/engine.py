@@ -5,12 +5,14 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from functools import partial
 
 from inference.engine import messages
 from inference.engine.admission import Admission, retry_after
 from inference.engine.answers import Answers
 from inference.engine.batch import Step
 from inference.engine.bunch import Filled
+from inference.engine.cache.prefix import PrefixCache
 from inference.engine.cohorts import Cohort, Cohorts
 from inference.engine.gate import Gate
 from inference.engine.lease import Lease
@@ -31,14 +33,16 @@ Inbox = queue.SimpleQueue[Request | Message]
 
 
 class Engine:
-    def __init__(self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel) -> None:
+    def __init__(
+        self, loaded: Loaded, settings: Settings, gate: Gate, pace: Pace, channel: Channel, *, prefixes: PrefixCache
+    ) -> None:
         self.inbox: Inbox = queue.SimpleQueue()
         bounds = loaded.bounds
-        self._loaded, self._gate, self._channel = loaded, gate, channel
+        self._loaded, self._gate, self._channel, self._prefixes = loaded, gate, channel, prefixes
         self._answers = Answers(self._say, loaded.vocabulary, loaded.eos)
         self._lease = Lease(gate, self._say, grows=settings.lease_grows)
         self._admission = Admission(gate, self._lease, bounds, settings.patience, settings.max_waiting)
-        self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap)
+        self._prefilling = Prefilling(loaded, bounds, gate, pace, settings.decode_gap, prefixes=prefixes)
         self._cohorts = Cohorts(loaded, bounds, settings.max_sequences)
         self._pressure = Pressure(gate, self._lease, self._admission, self._prefilling, self._cohorts)
         self._requests: dict[str, Request] = {}
@@ -88,12 +92,16 @@ class Engine:
             self._abort(message.get("id", ""))
         elif message["type"] == "lease":
             self._lease.resized(message["bytes"], message["most"])
+            self._gate.allows(0)  # what does not fit any more is given back
         elif message["type"] == "stop":
             self._stopping = True
 
     def _receive(self, request: Request) -> None:
         if request.id in self._requests:
             self._channel.send("error", message=f"There is a request with the id {request.id!r:.80} already.")
+            return
+        if request.parameters.probe:
+            self._say(messages.probed(request.id, self._prefixes.probe(request.prompt, request.parameters.cache_salt)))
             return
         if self._admission.full:
             self._admit()
@@ -126,6 +134,7 @@ class Engine:
 
     def _let_in(self, prefill: Prefill) -> None:
         self._prefilling.active.append(prefill)
+        self._prefixes.begin(prefill)
         request = prefill.request
         if not request.accepted:
             request.accepted = time.monotonic()
@@ -230,6 +239,9 @@ class Engine:
                 request.first_token = request.first_token or time.monotonic()
                 self._answers.take(step)
         ended = [step.sequence for step in steps if step.sequence.reason]
+        for sequence in ended:
+            if not sequence.fault:
+                self._prefixes.finished(sequence, partial(cohort.cache_of, sequence))
         cohort.drop(ended)
         for request in {id(sequence.request): sequence.request for sequence in ended}.values():
             if all(sequence.reason for sequence in request.sequences) and not request.ended:
@@ -298,6 +310,7 @@ class Engine:
             "prompt_tokens": self._prefilling.prompt_tokens,
             "completion_tokens": self._answers.completion_tokens,
             "chunk_tokens": self._prefilling.chunk_tokens,
+            "cache": self._prefixes.figures(),
         }
 
 

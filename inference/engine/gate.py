@@ -36,6 +36,14 @@ class Readings(Protocol):
         """Give back what is kept only for reuse."""
 
 
+class Lender(Protocol):
+    """Who holds memory that is nobody's, until it is asked for: the prefix cache's hot tier."""
+
+    size: int
+
+    def give_back(self, bytes_: int) -> int: ...
+
+
 @dataclass(slots=True)
 class Gate:
     """`margin` starts at a share of the lease and only grows: by the most that a forward went over its bound."""
@@ -48,6 +56,7 @@ class Gate:
     on_resize: Callable[[int], None] = lambda _lease: None  # what else follows the lease, in bytes
     decisions: Decisions = field(default_factory=Decisions)
     worst: float = 0.0
+    lender: Lender | None = None
     _recent_peak: int = 0
 
     @property
@@ -64,7 +73,7 @@ class Gate:
         self._forget()
         active, footprint = self.readings.active(), self.readings.footprint()
         self.outside = max(0, (footprint or 0) - active - self.readings.cached())
-        self.base = max(active + self.outside, footprint or 0)
+        self.base = max(active + self.outside, footprint or 0) - (self.lender.size if self.lender else 0)
 
     def usage(self) -> int:
         active, footprint = self.readings.active(), self.readings.footprint()
@@ -79,6 +88,8 @@ class Gate:
         if bound <= self.room():
             return True
         self._forget()
+        if bound > (room := self.room()) and self.lender and self.lender.give_back(bound - room):
+            self._forget()
         return bound <= self.room()
 
     def decide(self, decision: Decision, bound: int = 0, *, tokens: int = 0, standing: int | None = None) -> None:

@@ -115,13 +115,15 @@ class Intake:
 
     def _checked(self, id_: str, message: Message, arrived: float) -> Request:
         parameters = parse(message, self._defaults, self._vocab_size)
-        prompt = self._templates.tokens(message)
+        prompt, points = self._templates.prompt(message)
         param = "messages" if message["kind"] == "chat" else "prompt"
         if not prompt:
             raise Refusal(400, "empty_prompt", "The prompt is empty: there is nothing to go on from.", param=param)
         if len(prompt) >= self._context_limit:
             raise too_long(len(prompt), self._context_limit, param)
-        return self._request(id_, message["kind"], prompt, parameters, arrived)
+        request = self._request(id_, message["kind"], prompt, parameters, arrived)
+        request.points = points
+        return request
 
     def _request(self, id_: str, kind: str, prompt: list[int], parameters: Parameters, arrived: float) -> Request:
         left = self._context_limit - len(prompt)

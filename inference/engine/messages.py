@@ -5,9 +5,12 @@ about a request is `event` with a `phase`. Fields not named here are ignored; a 
 
 node → engine
     start    {spec: {model_dir, lease_bytes, lease_grows?=false, context_limit?, decode_gap_ms?=50, max_sequences?=64,
-              max_waiting?=1024, patience?=5.0}}
+              max_waiting?=1024, patience?=5.0, cache?: {folder?, quota_bytes?, hot_bytes?}}}
              `context_limit` tokens, at most the model's own; `max_sequences` decode at once; `max_waiting` requests
              may wait; `patience`: how long a request that does not fit now waits for room before it is refused.
+             `cache` is of the prefix cache: `folder` and `quota_bytes` of its blocks on the SSD, without which they
+             are kept in memory only; `hot_bytes` of memory, by default half of what the lease leaves beside the
+             model, and given back before anything is refused.
     request  {id, kind: "chat", messages: [...], tools?: [...], template?: {...}, add_generation_prompt?=true,
               continue_final_message?=false, ...parameters}
     request  {id, kind: "completion", prompt: "text" | [token ids], ...parameters}
@@ -24,6 +27,9 @@ parameters, all optional
     generation_config, else 1, 1, 0, 0)  repetition_penalty=1  presence_penalty=0  frequency_penalty=0
     logit_bias={"token id": bias}  seed  stop="text" | [up to 16 texts]  ignore_eos=false  n=1 (up to 16)
     logprobs=false  top_logprobs=0 (up to 20)
+    cache=true  (false: this prompt is neither looked up in the prefix cache nor kept there)
+    probe=false (true: nothing is computed; which blocks of the prompt are in the prefix cache?)
+    cache_salt="" (up to 256 characters; prompts with different salts share nothing)
 
 engine → node, about itself
     event loading {step, total}      bytes of weights read; then the self-test
@@ -34,9 +40,15 @@ engine → node, about itself
     event lease {wanted}             at most once a second: the lease that those who wait, or grow, would need
     event status {tick, running, prefilling, waiting, cohorts, lease_bytes, base_bytes, active_bytes, cache_bytes,
               footprint_bytes, peak_bytes, margin_bytes, promised_bytes, prompt_tokens, completion_tokens,
-              chunk_tokens, gate: {passed, shrunk, waited, refused, worst_ratio}}
+              chunk_tokens, gate: {passed, shrunk, waited, refused, worst_ratio},
+              cache: {block_tokens, problem, hot: {blocks, bytes, limit_bytes, evicted}, hit_hot_tokens,
+              hit_ssd_tokens, saved_tokens, queued_tokens, missed: {reason: tokens}, skipped: {reason: blocks},
+              ssd?: {...}}}
              `base_bytes` is what is held when nothing runs, `worst_ratio` the most that a forward's measured peak was
              of its bound (above 1, the excess was added to the margin).
+             `base_bytes` and what is promised are without the hot blocks, `active_bytes` is with them. The reasons
+             are in `cache/tally.py`; `ssd` is there with a folder, and has the figures of `cache.ssd.SsdTier`.
+             `problem` says why this model's prompts are not kept, if they are not.
              Once a second from the thread that computes, idle or not (a heartbeat comes from another): an engine that
              is ready and has said nothing for ten seconds is wedged.
     event gate {decision: "shrunk" | "waited" | "refused", times, need_bytes, bound_bytes, lease_bytes, tokens}
@@ -52,6 +64,9 @@ engine → node, about a request. First one of
              400 invalid_value · 400 context_length_exceeded (param messages or prompt) · 400 no_chat_template ·
              400 template_error · 400 empty_prompt · 413 context_too_large_for_memory · 503 no_room ·
              503 queue_full (both with retry_after, whole seconds) · 500 engine_error
+    event probed   {id, prompt_tokens, block_tokens, cached_tokens, blocks: [{end, where: "hot" | "ssd" | "absent",
+              complete}, ...]}   the end of a probe. `end` counts tokens; `cached_tokens` would not be computed again,
+              which is less than there is where the model needs snapshots and a block is not `complete`.
 then, if it was accepted
     event prefill  {id, done, total}    after every chunk but the last; tokens
     event deltas   {deltas: [{id, index, text, tokens: int, logprobs?: [...], reason?}, ...]}
@@ -63,6 +78,7 @@ and at last one of
     event finished {id, choices: [{index, reason, tokens: int, stop?, text?, logprobs?}],
               usage: {prompt_tokens, completion_tokens, cached_tokens},
               timings: {queued, prefill, first_token, decode, total}}
+             `cached_tokens` of the prompt were in the prefix cache. What an aborted request computed is kept too.
              `text` and `logprobs` are whole, and there only with stream=false; `stop` is the text or token id that
              ended it. `timings` are seconds; first_token counts from the arrival of the request.
     event failed   {id, status, code, message}    503 no_room (the gate could not go on; code as for refused),
@@ -135,6 +151,10 @@ def failed(id_: str, refusal: Refusal) -> Json:
 
 def accepted(id_: str, prompt_tokens: int, max_tokens: int) -> Json:
     return {"phase": "accepted", "id": id_, "prompt_tokens": prompt_tokens, "max_tokens": max_tokens}
+
+
+def probed(id_: str, found: Json) -> Json:
+    return {"phase": "probed", "id": id_, **found}
 
 
 def prefilled(id_: str, done: int, total: int) -> Json:

@@ -11,6 +11,7 @@ MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 1024
 MAX_CHOICES = 16
 MAX_TOP_LOGPROBS = 20  # OpenAI's limit
+MAX_SALT_CHARACTERS = 256
 MAX_BIAS = 100.0  # OpenAI's limit: enough to force or to ban a token
 SEED_MASK = 2**64 - 1
 
@@ -35,6 +36,9 @@ class Parameters:
     n: int = 1
     logprobs: bool = False
     top_logprobs: int = 0
+    cache: bool = True
+    cache_salt: str = ""
+    probe: bool = False  # only asks what of the prompt is cached
 
 
 def parse(message: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: int) -> Parameters:
@@ -61,6 +65,9 @@ def parse(message: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: i
         n=_whole(given, "n", 1, MAX_CHOICES, 1),
         logprobs=_flag(given, "logprobs"),
         top_logprobs=_whole(given, "top_logprobs", 0, MAX_TOP_LOGPROBS, 0),
+        cache=_flag(given, "cache", default=True),
+        probe=_flag(given, "probe"),
+        cache_salt=_text(given, "cache_salt", MAX_SALT_CHARACTERS),
     )
 
 
@@ -68,8 +75,8 @@ def invalid(name: str, message: str) -> Refusal:
     return Refusal(400, "invalid_value", message, param=name)
 
 
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name, False)
+def _flag(given: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    value = given.get(name, default)
     if not isinstance(value, bool):
         raise invalid(name, f"'{name}' must be true or false; it is {_shown(value)}.")
     return value
@@ -94,6 +101,13 @@ def _whole(given: Mapping[str, Any], name: str, low: int, high: int, default: in
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise invalid(name, f"'{name}' must be a whole number from {low} to {high}; it is {_shown(value)}.")
     return int(value)
+
+
+def _text(given: Mapping[str, Any], name: str, longest: int) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str) or len(value) > longest:
+        raise invalid(name, f"'{name}' must be a text of at most {longest} characters; it is {_shown(value)}.")
+    return value
 
 
 def _stops(value: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 
 from inference.engine.bounds import KV_STEP
+from inference.engine.cache.prefix import Prefix
 from inference.engine.models import Loaded
 from inference.engine.requests import Request, Sequence
 
@@ -20,7 +21,9 @@ class Prefill:
     """All tokens but the last go into the cache; the last is the first that decoding is fed. `bunch`: those that were
     filled with it, whose cache is also its own. `alone`: it is to have a forward to itself."""
 
-    __slots__ = ("alone", "bunch", "cache", "done", "fault", "request", "sequences", "tokens", "waiting_since")
+    __slots__ = (
+        "alone", "bunch", "cache", "done", "fault", "prefix", "request", "sequences", "tokens", "waiting_since",
+    )  # fmt: skip
 
     def __init__(self, request: Request, sequences: list[Sequence]) -> None:
         self.request, self.sequences = request, sequences
@@ -30,6 +33,7 @@ class Prefill:
         self.alone = False
         self.done = 0
         self.fault = ""
+        self.prefix: Prefix | None = None  # what the prefix cache knows of it
         self.waiting_since = time.monotonic()
 
     @property
@@ -43,11 +47,19 @@ class Prefill:
     @property
     def holds(self) -> bool:
         """Memory."""
-        return self.cache is not None or self.bunch is not None
+        return self.cache is not None or self.bunch is not None or bool(self.prefix and self.prefix.restore)
+
+    @property
+    def to_compute(self) -> int:
+        """What is left when that is brought back which is there."""
+        there = self.prefix.plan.position if self.prefix and self.cache is None else 0
+        return self.total - max(self.done, there)
 
     def clip(self, tokens: int) -> int:
         """A chunk of at most `tokens` that ends on a block boundary if it reaches one."""
         end = min(self.total, self.done + tokens)
+        if self.prefix and (cut := self.prefix.next_cut(self.done)) and cut <= end:
+            return cut - self.done
         boundary = end // KV_STEP * KV_STEP
         return (boundary if self.done < boundary < self.total else end) - self.done
 
@@ -61,7 +73,7 @@ class Prefill:
 
     def forget(self) -> None:
         """Give the memory back; it starts again when there is room."""
-        self.cache, self.bunch, self.done = None, None, 0
+        self.cache, self.bunch, self.prefix, self.done = None, None, None, 0
 
 
 def next_of(prefills: Iterable[Prefill]) -> Prefill | None:
@@ -70,6 +82,6 @@ def next_of(prefills: Iterable[Prefill]) -> Prefill | None:
     now = time.monotonic()
     return max(
         prefills,
-        key=lambda one: (now - one.waiting_since + HEAD_START) / (one.remaining + 1),
+        key=lambda one: (now - one.waiting_since + HEAD_START) / (one.to_compute + 1),
         default=None,
     )

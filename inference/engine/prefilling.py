@@ -3,10 +3,11 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from inference.engine.bounds import Bounds
 from inference.engine.bunch import Bunch, Filled, bunch, filled
+from inference.engine.cache.prefix import PrefixCache
 from inference.engine.decisions import Decision
 from inference.engine.gate import FLOOR_TOKENS, Gate
 from inference.engine.models import Loaded
@@ -17,7 +18,10 @@ IDLE_GAPS = 4  # with nobody decoding a chunk may take so many gaps: it delays o
 
 
 class Prefilling:
-    def __init__(self, loaded: Loaded, bounds: Bounds, gate: Gate, pace: Pace, gap: float) -> None:
+    def __init__(
+        self, loaded: Loaded, bounds: Bounds, gate: Gate, pace: Pace, gap: float, *, prefixes: PrefixCache
+    ) -> None:
+        self._prefixes = prefixes
         self._loaded, self._bounds, self._gate, self._pace, self._gap = loaded, bounds, gate, pace, gap
         self.active: list[Prefill] = []
         self.held_up: Prefill | None = None  # by the gate: not even the floor passes
@@ -37,6 +41,10 @@ class Prefilling:
             prefill = next_of(one for one in self.active if one.remaining)
             if prefill is None or prefill is last:
                 return
+            if self._prefixes.restore(prefill, left):
+                yield prefill
+                left = ends - time.monotonic()
+                continue
             tokens = self._fit(prefill, left, besides)
             if tokens == 0:
                 self._decide("waited", prefill, prefill.clip(FLOOR_TOKENS), besides)
@@ -102,12 +110,19 @@ class Prefilling:
         began, context = time.monotonic(), prefill.done
         prefill.request.prefill_began = prefill.request.prefill_began or began
         with self._gate.measured(self._bounds.forward(1, tokens, context) + besides):
-            try:
-                prefill.advance(self._loaded, tokens)
-            except Exception as error:  # noqa: BLE001 - the outermost frame of one request
-                traceback.print_exc(file=sys.stderr)
-                prefill.fault = f"{type(error).__name__}: {error}"
-                prefill.done = prefill.total
+            _safely(prefill, lambda: prefill.advance(self._loaded, tokens))
         self._pace.learn(tokens, context, time.monotonic() - began)
+        if not prefill.fault:
+            _safely(prefill, lambda: self._prefixes.keep(prefill))
         self.chunk_tokens = tokens
         self.prompt_tokens += tokens
+
+
+def _safely(prefill: Prefill, work: Callable[[], None]) -> None:
+    """What goes wrong with one request is its own fault."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - the outermost frame of one request
+        traceback.print_exc(file=sys.stderr)
+        prefill.fault = f"{type(error).__name__}: {error}"
+        prefill.done = prefill.total

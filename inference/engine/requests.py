@@ -49,6 +49,8 @@ class Request:
     strip_space: bool = False
     sequences: list[Sequence] = field(default_factory=list)
     accepted: float = 0.0
+    points: tuple[int, ...] = ()  # token counts after which a later prompt may go on differently
+    cached_tokens: int = 0  # of the prompt, that were not computed again
     prefill_began: float = 0.0
     prefill_ended: float = 0.0
     first_token: float = 0.0
@@ -56,7 +58,7 @@ class Request:
 
     @property
     def usage(self) -> Usage:
-        return Usage(len(self.prompt), sum(sequence.generated for sequence in self.sequences))
+        return Usage(len(self.prompt), sum(sequence.generated for sequence in self.sequences), self.cached_tokens)
 
     def timings(self) -> Timings:
         now = time.monotonic()

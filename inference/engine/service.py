@@ -9,6 +9,8 @@ import mlx.core as mx
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
 from inference.engine import models, settings
+from inference.engine.cache.prefix import PrefixCache
+from inference.engine.cache.ssd import QUEUE_BYTES, SsdTier
 from inference.engine.engine import Engine
 from inference.engine.gate import Gate
 from inference.engine.intake import Intake
@@ -22,6 +24,8 @@ from inference.engine.templates import Templates
 from inference.engine.wired import metal, wired
 from memory.protocol import Channel, Message, WorkerFailed
 
+QUEUE_SHARE = 8  # of what the lease leaves beside the model: blocks that wait for the disk
+CLOSE_SECONDS = 1.5  # for them to be written when the engine is stopped
 REUSE_SHARE = 16  # of the lease: what MLX may keep for reuse instead of giving it back
 
 
@@ -48,7 +52,8 @@ def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) ->
     gate = Gate(readings, chosen.lease_bytes, on_resize=follow)
     gate.settle()
     _require_room(gate)
-    engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel)
+    prefixes = _prefixes(loaded, chosen, gate)
+    engine = Engine(loaded, chosen, gate, Pace(tested.rate), channel, prefixes=prefixes)
     context = min(chosen.context_limit or loaded.context_window, loaded.context_window)
     _intake(channel, loaded, chosen, context, engine).start()
     ready = {
@@ -58,7 +63,18 @@ def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) ->
     }
     sys.stderr.write(f"Ready: {ready}\n")
     channel.send("ready", **ready, load_seconds=round(time.monotonic() - began, 3))
-    return engine.run()
+    try:
+        return engine.run()
+    finally:
+        prefixes.close(CLOSE_SECONDS)
+
+
+def _prefixes(loaded: Loaded, chosen: Settings, gate: Gate) -> PrefixCache:
+    slow = None
+    if chosen.cache_folder and chosen.cache_quota:
+        queue = min(QUEUE_BYTES, (gate.lease - gate.base) // QUEUE_SHARE)
+        slow = SsdTier(chosen.cache_folder, chosen.cache_quota, queue_bytes=queue)
+    return PrefixCache(loaded, loaded.bounds, gate, name=chosen.model_dir.name, hot_bytes=chosen.hot_bytes, slow=slow)
 
 
 def _require_room(gate: Gate) -> None:

@@ -22,12 +22,16 @@ class Settings:
     max_sequences: int = 64
     max_waiting: int = 1024
     patience: float = 5.0
+    cache_folder: Path | None = None  # of the prefix cache's SSD tier; None: it has none
+    cache_quota: int | None = None
+    hot_bytes: int | None = None  # None: a share of the lease
 
 
 def read(spec: Mapping[str, Any]) -> Settings:
     """Raises WorkerFailed bad_spec."""
     given = {name: value for name, value in spec.items() if value is not None}
     try:
+        cache = {name: value for name, value in given.get("cache", {}).items() if value is not None}
         return Settings(
             model_dir=Path(given["model_dir"]),
             lease_bytes=int(given["lease_bytes"]),
@@ -37,6 +41,9 @@ def read(spec: Mapping[str, Any]) -> Settings:
             max_sequences=max(MOST_CHOICES, int(given.get("max_sequences", 64))),
             max_waiting=int(given.get("max_waiting", 1024)),
             patience=float(given.get("patience", 5)),
+            cache_folder=Path(cache["folder"]) if "folder" in cache else None,
+            cache_quota=int(cache["quota_bytes"]) if "quota_bytes" in cache else None,
+            hot_bytes=int(cache["hot_bytes"]) if "hot_bytes" in cache else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WorkerFailed("bad_spec", f"The start message's spec cannot be used: {error!r}.") from error

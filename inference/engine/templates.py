@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from inference.engine.messages import Refusal
 from inference.engine.parameters import invalid
+from inference.engine.turns import Turns
 
 
 class Templates:
@@ -21,16 +22,22 @@ class Templates:
         plain = type(self._tokenizer).encode is PreTrainedTokenizerBase.encode
         self._backend = getattr(self._tokenizer, "backend_tokenizer", None) if plain else None
         self._one_at_a_time = threading.Lock()  # a tokenizer that is Python promises nothing to two threads
+        self._turns = Turns(self._render, lambda text: self._encode(text, "messages", special=False) if text else [])
 
-    def tokens(self, message: Mapping[str, Any]) -> list[int]:
-        """The prompt of a request.
+    def prompt(self, message: Mapping[str, Any]) -> tuple[list[int], tuple[int, ...]]:
+        """The tokens of a request, and how many of them a later one may begin with too, as `turns` has it.
 
         Raises:
             Refusal: 400, saying what is wrong with it.
         """
+        if message.get("kind") != "chat":
+            return self._completion(message), ()
+        text = self._render(message)
+        tokens = self._encode(text, "messages", special=False)
+        return tokens, self._turns.points(message, text, len(tokens))
+
+    def _completion(self, message: Mapping[str, Any]) -> list[int]:
         kind = message.get("kind")
-        if kind == "chat":
-            return self._encode(self._render(message), "messages", special=False)
         if kind != "completion":
             raise invalid("kind", f"'kind' must be 'chat' or 'completion'; it is {kind!r}.")
         prompt = message.get("prompt")

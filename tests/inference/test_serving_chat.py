@@ -217,6 +217,58 @@ def test_a_killed_engine_costs_its_requests_a_clean_error_and_comes_back(server:
     works(server)
 
 
+def words(count: int) -> str:
+    return " ".join(f"word{number % 7}" for number in range(count))
+
+
+def test_the_next_turn_is_not_computed_from_its_beginning(server: Server) -> None:
+    said: list[Json] = [{"role": "system", "content": words(120)}, {"role": "user", "content": words(90)}]
+    first = chat(server, messages=said, temperature=0).json()
+    said += [first["choices"][0]["message"], {"role": "user", "content": words(40)}]
+    second = chat(server, messages=said, temperature=0).json()["usage"]
+    assert second["prompt_tokens_details"]["cached_tokens"] == first["usage"]["prompt_tokens"] - 1
+    without = chat(server, messages=said, temperature=0, cache=False).json()["usage"]
+    assert without == {**second, "prompt_tokens_details": {"cached_tokens": 0}}
+
+
+def test_a_probe_says_what_is_cached_for_whom(server: Server) -> None:
+    said = [{"role": "user", "content": words(300)}]
+    chat(server, messages=said)
+    with client_of(server) as client:
+        probed = client.post("/v1/cache/probe", json={"messages": said}).json()
+        wrong = client.post("/v1/cache/probe", json={"model": "demo-chat"})
+        client.headers["Authorization"] = f"Bearer {key_of_another_owner(server.home)}"
+        other = client.post("/v1/cache/probe", json={"messages": said}).json()
+    assert probed["cached_tokens"] == probed["prompt_tokens"] - 1
+    assert {block["where"] for block in probed["blocks"]} == {"hot"}
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "messages")
+    assert (other["cached_tokens"], {block["where"] for block in other["blocks"]}) == (0, {"absent"})
+
+
+def key_of_another_owner(home: Path) -> str:
+    code = "from django.contrib.auth.models import User; from inference.models import ApiKey; "
+    code += "print(ApiKey.make('theirs', User.objects.create_user('them'))[1])"
+    return manage("shell", "-v", "0", "-c", code, home=home).strip()
+
+
+def test_a_prompt_is_still_cached_when_everything_was_killed_and_started_again(chat_home: Path, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "h")
+    (home / "models").symlink_to(chat_home / "models")
+    manage("migrate", home=home)
+    manage("firststart", home=home, env={"FMLX_API_KEY": KEY})
+    asked: Json = {"messages": [{"role": "user", "content": words(300)}], "temperature": 0}
+    with running(home=home) as first:
+        wait_for(lambda: models(first), 20, "the model being found")
+        cold = chat(first, **asked).json()
+        wait_for(lambda: len(list((home / "cache" / "blocks").rglob("*.safetensors"))) >= 3, 10, "the blocks on disk")
+        first.kill()
+    with running(home=home) as second:
+        wait_for(lambda: models(second), 20, "the model being found")
+        warm = chat(second, **asked).json()
+    assert warm["usage"]["prompt_tokens_details"]["cached_tokens"] == cold["usage"]["prompt_tokens"] - 1
+    assert warm["choices"] == cold["choices"]
+
+
 def test_the_command_line_lists_loads_talks_and_unloads(server: Server) -> None:
     there = ("--url", server.base_url, "--key", KEY)
     assert "is loaded" in manage("models", "load", "demo-chat", *there, home=server.home)

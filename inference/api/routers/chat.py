@@ -1,7 +1,7 @@
 from django.http import HttpRequest, HttpResponseBase
 from ninja import Router
 
-from inference.api.auth import for_prompts
+from inference.api.auth import cache_salt, for_prompts
 from inference.api.body import read_json
 from inference.api.chunks import ChatWire
 from inference.api.docs import ERRORS, body_of
@@ -23,4 +23,6 @@ async def create_chat_completion(request: HttpRequest) -> HttpResponseBase:
     asked = parse(ChatRequest, await read_json(request), INERT)
     model = (await recent_catalog.read()).chat_model(asked.model)
     wire = ChatWire(model.name, include_usage=asked.include_usage)
-    return await respond(Call(model, [asked.for_engine()], asked.n or 1, bool(asked.stream), wire))
+    return await respond(
+        Call(model, [asked.for_engine() | cache_salt(request)], asked.n or 1, bool(asked.stream), wire)
+    )

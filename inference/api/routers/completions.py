@@ -1,7 +1,7 @@
 from django.http import HttpRequest, HttpResponseBase
 from ninja import Router
 
-from inference.api.auth import for_prompts
+from inference.api.auth import cache_salt, for_prompts
 from inference.api.body import read_json
 from inference.api.chunks import CompletionWire
 from inference.api.docs import ERRORS, body_of
@@ -24,4 +24,5 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     model = (await recent_catalog.read()).chat_model(asked.model)
     echoed = [str(prompt) for prompt in asked.prompt] if asked.echo else []
     wire = CompletionWire(model.name, echoed, include_usage=asked.include_usage)
-    return await respond(Call(model, asked.for_engine_each(), asked.n or 1, bool(asked.stream), wire))
+    requests = [each | cache_salt(request) for each in asked.for_engine_each()]
+    return await respond(Call(model, requests, asked.n or 1, bool(asked.stream), wire))

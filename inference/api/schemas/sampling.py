@@ -63,6 +63,7 @@ class Sampling(Schema):
     stop: Stops = None
     ignore_eos: bool | None = None
     n: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
+    cache: bool | None = Field(None, description="false: the prompt is neither taken from the prefix cache nor kept.")
     user: str | None = Field(None, description="Accepted; has no effect.")
     metadata: dict[str, str] | None = Field(None, description="Accepted; has no effect.")
     safety_identifier: str | None = Field(None, description="Accepted; has no effect.")
@@ -75,7 +76,7 @@ class Sampling(Schema):
     def for_engine(self) -> dict[str, Any]:
         """The parameters that were given, as `inference/engine/messages.py` names them."""
         names = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty")
-        more = ("repetition_penalty", "logit_bias", "seed", "stop", "ignore_eos", "n")
+        more = ("repetition_penalty", "logit_bias", "seed", "stop", "ignore_eos", "n", "cache")
         given = {name: value for name in names + more if (value := getattr(self, name)) is not None}
         return given | {"stream": bool(self.stream)}
 

@@ -183,6 +183,8 @@ def engines(
         key = (kind, *sorted(spec.items()))
         if key not in started or started[key].process.poll() is not None:
             log = tmp_path_factory.mktemp("engine") / "engine.log"
+            if folder := spec.pop("cache_in", None):  # the keys are hashed, and a spec's cache is an object
+                spec["cache"] = {"folder": folder, "quota_bytes": 1 << 30}
             started[key] = Engine(runtime_python, log, demo_models[kind], **spec)
             started[key].wait_until_ready()
         return started[key]
