@@ -48,6 +48,7 @@ class Environment(BaseSettings):
 
     body_max_bytes: int = Field(32 * 1024**2, ge=1024)
     disk_floor_bytes: int = Field(2 * GIB, ge=0)
+    cache_bytes: int = Field(20 * 10**9, ge=0)  # of the prefix cache on disk; 0: it is kept in memory only
 
     engine_idle_seconds: float = Field(0.0, ge=0)  # 0: until its memory is needed
     engine_patience_seconds: float = Field(30.0, ge=0)  # a request that does not fit now waits so long to be refused
@@ -77,6 +78,11 @@ class Environment(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Blocks of the prefix cache."""
+        return self.home / "cache"
 
     @property
     def run(self) -> Path:

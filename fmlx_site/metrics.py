@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from fmlx_site.errors import Unauthorized
 from inference.api.auth import key_of
 from inference.api.errors import error_response
+from inference.metrics import collect as inference
 from memory.metrics import collect as memory
 from videos.metrics import collect as videos
 
@@ -31,7 +32,7 @@ class Collected(Collector):
 
 
 REGISTRY = CollectorRegistry()
-for source in (memory, videos):
+for source in (memory, inference, videos):
     REGISTRY.register(Collected(source))
 
 

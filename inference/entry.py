@@ -46,6 +46,7 @@ class Entry:
             "lease_bytes": there.lease.bytes if there else None,
             "context_limit": there.facts.get("context_limit") if there else None,
             "problem": self.backoff.reason or None,
+            "cache": there.status.get("cache") if there else None,
         }
 
 

@@ -4,7 +4,7 @@ from ninja import NinjaAPI, Swagger
 
 from inference.api.auth import BearerKey, HeaderKey
 from inference.api.errors import register_exception_handlers
-from inference.api.routers import chat, completions, models
+from inference.api.routers import cache, chat, completions, models
 
 api = NinjaAPI(
     title="fmlx",
@@ -15,6 +15,7 @@ api = NinjaAPI(
     urls_namespace="v1",
 )
 register_exception_handlers(api)
+api.add_router("cache", cache.router)
 api.add_router("chat", chat.router)
 api.add_router("completions", completions.router)
 api.add_router("models", models.router)

@@ -18,6 +18,7 @@ class Scripted:
         self.refuse_to_load = ""
         self.base_bytes = 0
         self.gate_says: list[Message] = []
+        self.cache: dict[str, Any] = {}
         self.gate = threading.Event()  # loads wait for it
         self.gate.set()
         self.mute = threading.Event()  # no status while it is set
@@ -46,7 +47,8 @@ class Scripted:
     def _beat(self, channel: Channel, ended: threading.Event) -> None:
         while not ended.wait(0.1):
             if not self.mute.is_set():
-                channel.send("event", phase="status", tick=1, base_bytes=self.base_bytes)
+                said = {"base_bytes": self.base_bytes, "cache": self.cache}
+                channel.send("event", phase="status", tick=1, **said)
 
     def _answer(self, channel: Channel, request: Message) -> None:
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]

@@ -1,0 +1,62 @@
+"""The Cache page, over the same functions as the API."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from fmlx_site.errors import FmlxError
+from fmlx_site.templatetags.units import size
+from inference.cache import clear_cache, read_cache
+from inference.pages import read_state
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def allowed(permission: str) -> Callable[[View], View]:
+    """Log in first; then a 403 for who may not."""
+
+    def decorate(view: View) -> View:
+        return login_required(permission_required(permission, raise_exception=True)(view))
+
+    return decorate
+
+
+@allowed("inference.view_modelsettings")
+@require_safe
+def cache(request: HttpRequest) -> HttpResponse:
+    try:
+        return render(request, "inference/cache.html", {"state": read_state()})
+    except FmlxError as error:
+        return render(request, "inference/cache.html", {"problem": error.message}, status=error.status)
+
+
+@allowed("inference.change_modelsettings")
+@require_http_methods(["GET", "HEAD", "POST"])
+def clear(request: HttpRequest) -> HttpResponse:
+    """`?model=` is a fingerprint; everything without it. A GET asks first."""
+    model = request.POST.get("model") or request.GET.get("model") or None
+    try:
+        if request.method != "POST":
+            return _confirm(request, model)
+        freed = clear_cache(model)
+        messages.success(
+            request, _("The cache was cleared; %(size)s of the disk is free again.") % {"size": size(freed)}
+        )
+    except FmlxError as error:
+        messages.error(request, error.message)
+    return redirect("cache")
+
+
+def _confirm(request: HttpRequest, model: str | None) -> HttpResponse:
+    wanted = [held for held in read_cache().models if model in (None, held.model)]
+    if not wanted:
+        messages.warning(request, _("Nothing of it is in the cache any more."))
+        return redirect("cache")
+    context = {"wanted": wanted, "model": model, "bytes": sum(held.bytes for held in wanted)}
+    return render(request, "inference/cache_clear.html", context)
