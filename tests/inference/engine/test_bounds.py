@@ -23,4 +23,4 @@ def test_no_peak_is_above_its_bound_nor_far_below(
     ratios = sorted(bound / peak for _, context, bound, peak, _ in rows if context >= FAR)
     assert len(ratios) >= COUNT // 2
     assert ratios[len(ratios) // 2] < 1.25
-    assert ratios[-3] < 1.3  # how far MLX frees behind the computation is a matter of how busy the machine is
+    assert ratios[-3] < 1.5  # how far MLX frees behind the computation is a matter of how busy the machine is
