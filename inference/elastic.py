@@ -38,20 +38,22 @@ async def _shrink(entry: Entry) -> int:
     if there is None or there.sizing.locked() or not (spare := _spare(entry)):
         return 0
     async with there.sizing:  # who comes to use it meanwhile waits for this, and has it grow again
+        before = there.lease.bytes
         try:
-            await there.resize(there.lease.bytes - spare)
+            await there.shrink(before - spare)
         except LeaseClosed:
             return 0
         there.shrunk = True
-    log.info("Engine shrunk.", model=entry.name, lease=there.lease.bytes, gave=spare)
-    return spare
+    gave = before - there.lease.bytes
+    log.info("Engine shrunk.", model=entry.name, lease=there.lease.bytes, gave=gave)
+    return gave
 
 
 def _spare(entry: Entry) -> int:
-    """Bytes of its lease beyond what its engine said it holds at rest; none before it said so."""
+    """Bytes of its lease beyond what its engine said it needs at rest, cached prompts not counted; none before it
+    said so."""
     there = entry.resident
     said = there.status if there else {}
     if there is None or not said.get("base_bytes"):
         return 0
-    holds = max(int(said["base_bytes"]), int(said.get("footprint_bytes") or 0))
-    return max(0, there.lease.bytes - holds - int(said.get("margin_bytes") or 0) - LEAST_WORK_BYTES)
+    return max(0, there.lease.bytes - int(said["base_bytes"]) - int(said.get("margin_bytes") or 0) - LEAST_WORK_BYTES)

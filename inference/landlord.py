@@ -104,7 +104,7 @@ class Landlord:
         if 0 < size < resident.lease.bytes:
             async with self._moving:
                 with contextlib.suppress(LeaseClosed):
-                    await resident.resize(size)
+                    await resident.shrink(size)
 
     async def _resize_or_evict(self, resident: Resident, wanted: int) -> None:
         while wanted > resident.lease.bytes:

@@ -1,6 +1,7 @@
 """A model in memory: its engine's process, and the requests that are on it."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 KIND = "engine"
 RUNTIME = "mlx-lm"
 SILENCE_SECONDS = 10.0  # its contract (engine/messages.py): a status every second, from the thread that computes
+OBEY_SECONDS = 3.0  # it answers a smaller lease with a status at once, or after the chunk it is at
 PASSED_SECONDS = 10.0  # between writing down how many chunks the gate passed
 LOAD_STALL_SECONDS = 300.0  # without a word while it loads: the largest shard of a slow disk
 
@@ -47,6 +49,7 @@ class Resident:
         self._decisions = Decisions(node.row.pk, KIND, lease.holder, lease.pk)
         self._passed_told = time.monotonic()
         self.on_wanted: Callable[[int], Coroutine[Any, Any, None]] | None = None  # a lease of so many bytes
+        self._said = asyncio.Event()  # a status
         self._node, self._worker = node, worker
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -98,6 +101,22 @@ class Resident:
         """Raises NeverFits, NoRoom or LeaseClosed."""
         self.lease = await self._node.resize(self._worker, self.lease, size)
 
+    async def shrink(self, size: int) -> None:
+        """Have the engine give back what it keeps for reuse, then promise it less. What the system still counts as its
+        own stays promised: a lease below the footprint would be its end. Raises LeaseClosed."""
+        await self.send("lease", bytes=size)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OBEY_SECONDS):
+                await self._obeys(size)
+        await self.resize(max(size, min(self.lease.bytes, int(self.status.get("footprint_bytes") or 0))))
+
+    async def _obeys(self, size: int) -> None:
+        while True:
+            self._said.clear()
+            await self._said.wait()
+            if self.status.get("lease_bytes", size) == size:
+                return
+
     async def keep(self, *, pinned: bool) -> None:
         """Have it stay when others need memory, or not."""
         if self.lease.pinned != pinned:
@@ -135,6 +154,7 @@ class Resident:
                     answer.push(delta)
         elif phase == "status":
             self.status, self.heard = message, time.monotonic()
+            self._said.set()
             self._tell_passed(self.heard)
         elif phase == "gate":
             self._in_background(self._node.write_down(self._decisions.tell, message))

@@ -93,6 +93,7 @@ class Engine:
         elif message["type"] == "lease":
             self._lease.resized(message["bytes"], message["most"])
             self._gate.allows(0)  # what does not fit any more is given back
+            self._said_status = 0.0  # its node waits to hear that
         elif message["type"] == "stop":
             self._stopping = True
 

@@ -19,7 +19,8 @@ node → engine
     abort    {id}    ends one request, at the latest after the prefill chunk or the decode step that is running
              `lease_grows`: the node answers `event lease` with `lease`; a prompt that is too large for the lease waits
              for that, and is refused as 413 only when the node has said that there can never be enough.
-    lease    {bytes, most?} the lease was resized, or not; `most` is what it could be at most, if the node knows that
+    lease    {bytes, most?} the lease was resized, or not; `most` is what it could be at most, if the node knows that.
+             What does not fit any more is given back, then a status is sent at once.
     stop             ends the engine: `done {manifest: {requests, prompt_tokens, completion_tokens}}`, then it exits
 
 parameters, all optional
