@@ -46,7 +46,13 @@ async def measure(python: Path, model: Path, shape: str, lease: int, folder: Pat
     worker = await spawn(spec, lease=lease, tolerance=0, mark={})
     reaping = asyncio.create_task(worker.reap())
     asked = {"width": width, "height": height, "frames": frames, "fps": 8, "steps": 2, "seed": 1}
-    where = {"model_dir": str(model), "output_dir": str(folder), "lease_bytes": lease, "prompt": "a red ball"}
+    where = {
+        "model_dir": str(model),
+        "output_dir": str(folder),
+        "artifacts_dir": str(folder),
+        "lease_bytes": lease,
+        "prompt": "a red ball",
+    }
     await worker.send("start", spec={**asked, **where})
     ends = [message async for message in worker.messages() if message["type"] in ("done", "failed")]
     await reaping

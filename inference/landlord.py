@@ -17,6 +17,7 @@ from memory.models import Lease
 
 log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
+LEAVING_SECONDS = 0.2  # between two looks at whether another worker, which was asked to, has left
 OTHER_WORK = "its memory is needed for another kind of work"
 
 
@@ -69,7 +70,10 @@ class Landlord:
         """Evict one engine, or be content with less; returns what to ask for now. Raises NoRoomForModel."""
         free = short.ceiling - short.leased
         idle = self._idle()
-        if free + _held(idle) < need.least:
+        if (missing := need.least - free - _held(idle)) > 0:
+            if await self._node.make_room(Shortage(missing, KIND)) >= missing:  # an idle generator leaves, say
+                await asyncio.sleep(LEAVING_SECONDS)
+                return short.wanted
             raise NoRoomForModel(
                 f"{folder.name} needs {gib(need.least)}, and {gib(max(0, free))} of {gib(short.ceiling)} is not"
                 " promised to others. Unload a model, or try again when others are done.",

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
 from videos.shape import FRAMES_PER_LATENT, SIDE_MULTIPLE
@@ -48,16 +50,39 @@ SIZES = {
 }
 
 
-def predict(folder: ModelFolder, width: int, height: int, frames: int) -> int:
-    """Bytes to promise a job of this model and shape on the node that has the folder."""
+def predict(
+    folder: ModelFolder, width: int, height: int, frames: int, *, step: str = "", low_ram: bool | None = None
+) -> int:
+    """Bytes to promise a job of this model and shape on the node that has the folder.
+
+    `step` is for a worker that does this one alone; `low_ram` whether weights are held one component at a time or all
+    together. Both are as the settings say unless they are given.
+    """
     constants = CONSTANTS[folder.pipeline, folder.node.backend]
     sizes: dict[str, int] = {**SIZES[folder.pipeline], **folder.sizes}
     tokens = (width // PATCH) * (height // PATCH)
     latents = (frames - 1) // FRAMES_PER_LATENT + 1
     decode = tokens * (constants.per_token + constants.per_token_and_width * sizes["decoder_width"])
     attention = constants.per_pair * sizes["heads"] * (tokens * latents) ** 2
-    resident = int(constants.weights * folder.resident_bytes)
-    return resident + constants.base + max(decode, attention) + constants.margin
+
+    def weights(part: str) -> int:
+        return int(constants.weights * sizes.get(part, folder.resident_bytes))
+
+    alone = {
+        "encode": weights("text_bytes"),
+        "denoise": weights("expert_bytes") + attention,
+        "decode": weights("vae_bytes") + decode,
+        "mux": 0,
+    }
+    if step:
+        working = alone[step]
+    elif settings.FMLX.video_staged:
+        working = max(alone.values())
+    elif settings.FMLX.video_low_ram if low_ram is None else low_ram:
+        working = int(constants.weights * folder.resident_bytes) + max(decode, attention)
+    else:
+        working = weights("all_bytes") + max(decode, attention)
+    return working + constants.base + constants.margin
 
 
 def largest_size(folder: ModelFolder, width: int, height: int, frames: int, most: int) -> tuple[int, int] | None:
