@@ -91,8 +91,8 @@ def test_forty_long_denoisings_go_on_from_their_checkpoints_and_give_the_same_fr
 ) -> None:
     env = {**PATIENT, "FMLX_VIDEO_WORKERS": "2", "FMLX_VIDEO_CHECKPOINT_STEPS": "6"}
     storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (4.0, 16.0))], seed)
-    kills = {"site and node": 6, "worker": 15}
-    rows = weather(storm, env, undisturbed, orders=45, kills=kills, steps=(60, 90))
+    kills = {"site and node": 4, "worker": 12}
+    rows = weather(storm, env, undisturbed, orders=45, kills=kills, steps=(30, 45))
     assert aftermath.check_repeats(rows, at_most=6) >= 10
 
 
