@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fmlx_site.environment import Environment
+from tools.places import home as server_home
 
-os.environ.setdefault("FMLX_TEST_RUNTIMES", str(Environment().runtimes))
+os.environ["FMLX_TEST_HOME"] = str(server_home())
 import tests.early
 from tests.house import ask, copy_house, furnish, open_house
 

@@ -102,7 +102,7 @@ def _remove_strays() -> None:
 
 
 def files() -> list[Path]:
-    return list(settings.FMLX.steps.glob(f"*{SUFFIX}"))
+    return list(settings.FMLX.steps.glob(f"*-*{SUFFIX}"))
 
 
 def key_of(path: Path) -> str:
