@@ -1,5 +1,6 @@
 """Pages over the same functions as the API. Plain forms and links; htmx and the socket only make them quicker."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
