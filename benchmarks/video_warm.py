@@ -50,9 +50,8 @@ def report(rounds: list[dict[str, Any]]) -> None:
         say(f"    clip {place + 1} ÷ the first", [one["walls"][place] / one["walls"][0] for one in rounds])
     loads = [[phases.get("loading", 0.0) for _, phases, _ in one["attempts"]] for one in rounds]
     say("cold load ÷ warm load", [one[0] / max(1e-4, median(one[1:])) for one in loads])
-    print(
-        f"  clips in a generator that had stayed: {sum(one['attempts'][-1][0] for one in rounds)} last ones of rounds"
-    )
+    stayed = [sum(warm for warm, _, _ in one["attempts"]) for one in rounds]
+    print(f"  clips in a generator that had stayed: {stayed} of {jobs - 1} that could be, a round")
     print(f"  embeddings reused: {[one['reused'] for one in rounds]} of {jobs - 1} that could be, a round")
     costs = [(phases["denoising"], kept) for one in rounds for _, phases, kept in one["attempts"]]
     say("checkpoints: compute thread held up ÷ denoise", [kept["compute_seconds"] / took for took, kept in costs])
