@@ -35,8 +35,15 @@ from videos.runtimes.mlx_gen.prompts import PromptEncoder  # noqa: E402
 
 def main() -> None:
     imported = time.monotonic()
-    model_dir, out, shape, steps = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-    width, height, frames = (int(part) for part in shape.split("x"))
+    model = load(Path(sys.argv[1]))
+    loaded = time.monotonic()
+    generate(model, sys.argv[3], int(sys.argv[4])).save(sys.argv[2])
+    ended = time.monotonic()
+    seconds = {"import": imported - BEGAN, "load": loaded - imported, "rest": ended - loaded, "wall": ended - BEGAN}
+    sys.stdout.write(json.dumps(seconds))
+
+
+def load(model_dir: Path) -> Wan2_2_TI2V:
     mx.set_default_device(mx.cpu if not (mx.metal.is_available() or mx.cuda.is_available()) else mx.gpu)
     mx.disable_compile()
     ModelConfig.precision = mx.float32
@@ -59,8 +66,13 @@ def main() -> None:
     config = architecture.model_config(checkpoint)
     model = Bare(model_config=config, model_path=str(model_dir), prompt_embed_disk_cache=False)
     mx.eval(model.parameters())  # mlx-gen reads weights at their first use; the worker reads them while it loads
-    loaded = time.monotonic()
-    video = model.generate_video(
+    return model
+
+
+def generate(model: Wan2_2_TI2V, shape: str, steps: int) -> Any:
+    """mlx-gen's GeneratedVideo, whose frames are decoded when they are taken."""
+    width, height, frames = (int(part) for part in shape.split("x"))
+    return model.generate_video(
         seed=1,
         prompt="a red ball",
         num_inference_steps=steps,
@@ -73,10 +85,6 @@ def main() -> None:
         clear_cache_each_step=True,
         clear_cache_each_transformer_block=True,
     )
-    video.save(out)
-    ended = time.monotonic()
-    seconds = {"import": imported - BEGAN, "load": loaded - imported, "rest": ended - loaded, "wall": ended - BEGAN}
-    sys.stdout.write(json.dumps(seconds))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
 """Making clips one after another in this process, with the worker's own pipeline and a demo model's own defaults."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from videos.runtimes.mlx_gen import limits, mlxgen
+from videos.runtimes.mlx_gen import limits
+from videos.runtimes.mlx_gen.artifacts import Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
+from videos.runtimes.mlx_gen.components import Components
 from videos.runtimes.mlx_gen.phases import Phases
-from videos.runtimes.mlx_gen.pipeline import Wan
+from videos.runtimes.mlx_gen.recipe import Recipe
 from videos.runtimes.mlx_gen.spec import Spec
+from videos.runtimes.mlx_gen.steps import Steps
 
 LEASE_BYTES = 4 * 1024**3
 
@@ -19,9 +23,12 @@ class Unwatched(Phases):
     """Progress that nobody follows."""
 
     def __init__(self) -> None:
-        self.seconds = {}
+        self.seconds, self._current = {}, None
 
     def begin(self, phase: str, total_steps: int) -> None:
+        self._current = phase
+
+    def tell(self, what: str, **fields: Any) -> None:
         return
 
     def step(self, done: int) -> None:
@@ -38,18 +45,28 @@ class Studio:
         found = json.loads((folder / "fmlx.json").read_text())["defaults"] | changes
         width, height = (int(side) for side in found.pop("size").split("x"))
         self._folder, self._settings = folder, {**found, "width": width, "height": height}
+        self._components = Components()
         limits.apply(LEASE_BYTES, low_ram=False)
 
     def clip(self, prompt: str, seed: int) -> np.ndarray:
         """Frames uint8 [F, H, W, 3]."""
-        spec = Spec(
-            model_dir=self._folder,
-            prompt=prompt,
-            seed=seed,
-            output_dir=self._folder,  # nothing is written
-            lease_bytes=LEASE_BYTES,
-            low_ram=False,
-            **self._settings,
-        )
-        video = Wan(Checkpoint(self._folder), Unwatched()).generate(spec)
-        return np.stack([np.asarray(frame) for batch in mlxgen.frame_batches(video) for frame in batch])
+        with tempfile.TemporaryDirectory() as folder:
+            spec = Spec(
+                model_dir=self._folder,
+                prompt=prompt,
+                seed=seed,
+                output_dir=Path(folder),
+                artifacts_dir=Path(folder),
+                lease_bytes=LEASE_BYTES,
+                low_ram=False,
+                **self._settings,
+            )
+            found = self._steps(spec).run("decode")
+            return np.frombuffer(found.bytes("frames"), np.uint8).reshape(found.layout["frames"][1])
+
+    def _steps(self, spec: Spec) -> Steps:
+        checkpoint, phases = Checkpoint(self._folder), Unwatched()
+        self._components.begin(checkpoint, phases, low_ram=False)
+        recipe = Recipe.of(spec, checkpoint, self._components.config)
+        shelf = Shelf(spec.artifacts_dir, spec.output_dir)
+        return Steps(spec, recipe, checkpoint, self._components, shelf, phases)

@@ -68,10 +68,22 @@ class Environment(BaseSettings):
     video_keep_count: int = Field(500, ge=0)
     video_keep_bytes: int = Field(50 * GIB, ge=0)
     video_keep_seconds: float = Field(30 * 86400.0, gt=0)
+    video_keep_frames: bool = False
+    video_steps_bytes: int = Field(10 * GIB, ge=0)
+    video_staged: bool = False
+    video_low_ram: bool = True
+    video_idle_seconds: float = Field(300.0, ge=0)  # 0: a generator ends with its job
+    video_checkpoint_steps: int = Field(5, ge=2)
+    video_checkpoint_seconds: float = Field(30.0, gt=0)
 
     @property
     def artifacts(self) -> Path:
         return self.home / "artifacts"
+
+    @property
+    def steps(self) -> Path:
+        """What steps of video jobs hand on, on the same file system as `work`."""
+        return self.home / "steps"
 
     @property
     def work(self) -> Path:

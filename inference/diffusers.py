@@ -77,11 +77,15 @@ def resident_bytes(root: Path) -> int:
 
 
 def sizes_of(root: Path) -> dict[str, int]:
-    """What memory at the peak depends on beside the weights: the denoiser's heads and the decoder's width."""
+    """What memory at the peak depends on: the denoiser's heads, the decoder's width, and each component's weights."""
     denoiser, vae = (read_json(root / part / "config.json") for part in ("transformer", "vae"))
     found = {
         "heads": denoiser.get("num_attention_heads"),
         "decoder_width": vae.get("decoder_base_dim") or vae.get("base_dim"),
+        "text_bytes": weight_bytes(root / "text_encoder"),
+        "expert_bytes": max(weight_bytes(root / part) for part in DENOISERS),
+        "vae_bytes": weight_bytes(root / "vae"),
+        "all_bytes": sum(weight_bytes(root / part) for part in (*DENOISERS, "text_encoder", "vae")),
     }
     return {name: size for name, size in found.items() if isinstance(size, int) and size > 0}
 

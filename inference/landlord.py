@@ -22,6 +22,7 @@ from memory.models import Lease
 log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
 LONGEST_RETRY = 3600
+LEAVING_SECONDS = 0.2  # between two looks at whether another worker, which was asked to, has left
 
 
 class Landlord:
@@ -130,7 +131,10 @@ class Landlord:
         """
         free = short.ceiling - short.leased
         idle = longest_unused(self._entries)
-        if free + held(idle) < need.least:
+        if (missing := need.least - free - held(idle)) > 0:
+            if await self._node.make_room(Shortage(missing, KIND)) >= missing:  # an idle generator leaves, say
+                await asyncio.sleep(LEAVING_SECONDS)
+                return short.wanted
             pinned = await in_database(self._node.ledger.pinned)()
             if need.least <= short.ceiling:
                 _beside_the_pinned(folder, need, pinned, short.ceiling)

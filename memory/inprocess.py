@@ -7,9 +7,10 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from memory.connection import Connection
-from memory.protocol import Channel, Work, serve_one
+from memory.protocol import Channel, Work, serve
 from memory.watch import Watch
 from memory.workers import Worker, WorkerSpec, watch_for
 
@@ -30,12 +31,15 @@ class InProcess(Worker):
         self.gone.set()
         return self._status, None
 
+    def log_to(self, path: Path) -> None:
+        """What a thread prints is the node's own output."""
+
     async def end(self) -> None:
         """The work ends at its next checkpoint: a thread cannot be made to."""
 
     def _serve(self) -> None:
         channel = Channel(self._far, on_lost=lambda: None)
-        self._status = serve_one(channel, self.spec.kind, self.spec.runtime, {}, self._work)
+        self._status = serve(channel, self.spec.kind, self.spec.runtime, {}, self._work)
         self._loop.call_soon_threadsafe(self._ended.set)
 
 

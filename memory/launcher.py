@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from memory.allowlist import worker_environment
 from memory.connection import Connection
@@ -47,6 +48,9 @@ class Subprocess(Worker):
         await closed
         self.gone.set()
         return (code, None) if code >= 0 else (None, -code)
+
+    def log_to(self, path: Path) -> None:
+        self._log.go_on_in(path)
 
     async def end(self) -> None:
         self.group.signal(signal.SIGTERM)

@@ -87,9 +87,9 @@ class Ledger:
         process = {"pid": pid, "pid_started": pid_started, "bound_at": timezone.now()}
         return self._change(lease, "bind", state=Lease.State.BOUND, **process)
 
-    def resize(self, lease: Lease, size: int) -> Lease:
-        """Raises NeverFits, NoRoom, or LeaseClosed."""
-        return self._change(lease, "resize", bytes=size)
+    def resize(self, lease: Lease, size: int, holder: str | None = None) -> Lease:
+        """Also for a worker that does something else from now on. Raises NeverFits, NoRoom, or LeaseClosed."""
+        return self._change(lease, "resize", bytes=size, holder=holder or lease.holder)
 
     def pin(self, lease: Lease, *, pinned: bool) -> None:
         """Its holder stays from now on, whoever waits; or does not any more."""

@@ -95,6 +95,10 @@ class LocalNode:
         """
         return self._makers.register(priority, make_room)
 
+    async def make_room(self, shortage: Shortage) -> int:
+        """Ask those who hold memory idly to give it back; returns the bytes of leases that are on their way."""
+        return await self._makers.make_room(shortage, Priority.EVICT)
+
     async def note(self, what: timeline.What, **fields: Any) -> None:
         """Put a fact on this node's timeline (`timeline.record`). A database that is away costs the entry, no more."""
         await self.write_down(timeline.record, self.row.pk, what, **fields)
@@ -157,6 +161,17 @@ class LocalNode:
         worker.watch.lease, worker.watch.tolerance = size, tolerance_of(size)
         await worker.send("lease", bytes=size)
         return lease
+
+    async def hand_over(self, worker: Worker, lease: Lease, spec: WorkerSpec | None = None) -> None:
+        """A running worker begins something else, or nothing: `lease` is as `ledger.resize` gave it. Its log and the
+        limits of its time and of a rest are those of `spec` from now on; without one there are no limits.
+        """
+        limits = (spec.timeout_seconds, spec.stall_seconds) if spec else (None, None)
+        worker.watch.anew(lease.holder, *limits)
+        worker.watch.lease, worker.watch.tolerance = lease.bytes, tolerance_of(lease.bytes)
+        if spec:
+            await asyncio.to_thread(worker.log_to, spec.log)
+        await worker.send("lease", bytes=lease.bytes)
 
     async def _launch(self, spec: WorkerSpec, lease: Lease) -> Worker:
         mark = {**self._mark, LEASE_VARIABLE: str(lease.pk)}

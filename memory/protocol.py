@@ -8,6 +8,8 @@ Standard library only, so that a worker in any environment can import it. Messag
     node → worker   start {spec} · request · abort [{id}] · lease {bytes} · stop · error {message}
 
 An abort without an id ends the worker's work as a whole, one with an id a single request of a worker that serves many.
+A worker whose `start` had `stay: true` in its spec is idle after `done`, under its lease: the node sends it another
+`start`, or `stop`. It says nothing but heartbeats meanwhile.
 """
 
 import contextlib
@@ -167,17 +169,18 @@ def _exit_after_grace() -> None:
 Work = Callable[[Channel, Message], Message]
 
 
-def serve_one(channel: Channel, kind: str, runtime: str, versions: Mapping[str, str], work: Work) -> int:
-    """Run a worker that does one piece of work: hello, wait for `start`, work, `done` or `failed`.
+def serve(channel: Channel, kind: str, runtime: str, versions: Mapping[str, str], work: Work) -> int:
+    """Run a worker: hello, wait for `start`, work, `done` or `failed`; and again, where the start's spec has `stay`.
 
-    `work(channel, spec)` returns the manifest. Returns the exit status of the process.
+    `work(channel, spec)` returns the manifest. Who stays waits after its `done` for another `start`, and ends when it
+    is told to stop, when its node is gone, or when a piece of work fails. Returns the exit status of the process.
     """
     channel.open(kind, runtime, versions)
     try:
-        while (message := channel.inbox.get())["type"] != "start":
-            if message["type"] in ("abort", "stop"):
-                raise Aborted
-        channel.send("done", manifest=work(channel, message["spec"]))
+        spec = _next_start(channel)
+        while spec is not None:
+            channel.send("done", manifest=work(channel, spec))
+            spec = _next_start(channel, idle=True) if spec.get("stay") else None
         return 0
     except Aborted:
         channel.send("failed", code="aborted", message="The node asked this worker to stop.", detail="")
@@ -191,3 +194,13 @@ def serve_one(channel: Channel, kind: str, runtime: str, versions: Mapping[str, 
     finally:
         channel.close()
     return EXIT_FAILED
+
+
+def _next_start(channel: Channel, *, idle: bool = False) -> Message | None:
+    """The spec of the next `start`; None when a worker with nothing to do is told to end."""
+    while (message := channel.inbox.get())["type"] != "start":
+        if message["type"] in ("abort", "stop"):
+            if idle:
+                return None
+            raise Aborted
+    return dict(message["spec"])

@@ -58,6 +58,13 @@ class Watch:
     verdict: Verdict | None = None
     kill_at: float | None = None
 
+    def anew(self, holder: str, timeout: float | None, stall: float | None) -> None:
+        """The same worker, on something else."""
+        self.timeout = self.stall = None  # before the clocks, as the watchdog may look in between
+        self.holder, self.peak, self.launched = holder, None, time.monotonic()
+        self.pulse.advance()
+        self.timeout, self.stall = timeout, stall
+
     def note(self, reading: Footprint) -> None:
         self.footprint, self.kept, self.failed_readings = reading.bytes, reading.kept, 0
         self.peak = max(self.peak or 0, reading.bytes, reading.lifetime)

@@ -28,9 +28,8 @@ class WorkerLog:
     """`entry` is the descriptor to give to a process as its stdout and stderr."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._path, self._file = path, file
-        self._size = file.seek(0, os.SEEK_END)
-        self._left_out = self._read_mark()
+        self._turning = threading.Lock()
+        self._begin(path, file)
         self._exit, self.entry = os.pipe()
         self._thread = threading.Thread(target=self._empty, name=f"log-{path.stem}", daemon=True)
         self._thread.start()
@@ -38,8 +37,19 @@ class WorkerLog:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Go on with the log at `path`, or begin it. Raises OSError."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(path, os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, mode=0o600), "r+b"))
+        return cls(path, _open(path))
+
+    def go_on_in(self, path: Path) -> None:
+        """The worker begins something else: from now on its log is that one. Raises OSError."""
+        file = _open(path)
+        with self._turning:
+            self._file.close()
+            self._begin(path, file)
+
+    def _begin(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self._size = file.seek(0, os.SEEK_END)
+        self._left_out = self._read_mark()
 
     def close_entry(self) -> None:
         """The process has its own copy; the log ends when the last copy is closed."""
@@ -50,12 +60,13 @@ class WorkerLog:
         self._thread.join(DRAIN_SECONDS)
 
     def _empty(self) -> None:
-        with self._file, os.fdopen(self._exit, "rb", buffering=0) as pipe:
+        with os.fdopen(self._exit, "rb", buffering=0) as pipe:
             while printed := pipe.read(READ_BYTES):
-                with contextlib.suppress(OSError):  # a full disk stops the log, not the worker
+                with self._turning, contextlib.suppress(OSError):  # a full disk stops the log, not the worker
                     self._keep(printed)
                 if self._left_out:
                     time.sleep(PACE_SECONDS)
+        self._file.close()
 
     def _keep(self, printed: bytes) -> None:
         self._file.seek(self._size)
@@ -82,3 +93,8 @@ class WorkerLog:
         self._file.seek(HEAD_BYTES)
         found = re.fullmatch(rb"\n--- +(\d+) bytes were left out here ---\n", self._file.read(MARK_BYTES))
         return int(found[1]) if found else 0
+
+
+def _open(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, mode=0o600), "r+b")

@@ -66,6 +66,10 @@ class Worker(abc.ABC):
     async def end(self) -> None:
         """End it by force, at once or by steps; returns when asked, not when done."""
 
+    @abc.abstractmethod
+    def log_to(self, path: Path) -> None:
+        """Keep what it prints there from now on. Blocks."""
+
     async def send(self, type_: str, **fields: Any) -> None:
         """Send one message. To a worker that is gone nothing is sent: `messages` and `wait` tell."""
         await self.connection.send(type_, **fields)

@@ -19,6 +19,7 @@ from tests import servers
 from tests.early import ROOT, make_home
 from tests.house import copy_house, furnish
 from tests.services import Missing, execute, postgres_server, redis_server
+from tests.undisturbed import Undisturbed
 
 # Who asks for one of these, itself or through another fixture, starts a server, a worker or an engine.
 STARTERS = {"template", "spec", "doomed", "runtime_home", "runtime_python", "_postgres_server", "_redis_server"}
@@ -77,6 +78,13 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return furnish(make_home(tmp_path_factory.mktemp("template") / "home"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    worker = Undisturbed(template, tmp_path_factory.mktemp("undisturbed"))
+    yield worker
+    worker.close()
 
 
 @pytest.fixture

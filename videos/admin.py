@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from videos import deletion, jobs, live
 from videos.errors import AlreadyFinished, FenceLost
-from videos.models import Artifact, Attempt, JobEvent, VideoJob
+from videos.models import Artifact, Attempt, JobEvent, Step, VideoJob
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -36,6 +36,11 @@ class ArtifactInline(ReadOnlyInline):
     fields = ("variant", "path", "bytes", "media_type", "purged_at")
 
 
+class StepInline(ReadOnlyInline):
+    model = Step
+    fields = ("name", "key", "bytes", "reused", "made_at")
+
+
 class HistoryInline(ReadOnlyInline):
     model = JobEvent
     fields = ("at", "what", "message")
@@ -52,7 +57,7 @@ class VideoJobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     show_full_result_count = False
-    inlines = (AttemptInline, ArtifactInline, HistoryInline)
+    inlines = (AttemptInline, StepInline, ArtifactInline, HistoryInline)
     actions = ("cancel", "requeue")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -14,7 +14,7 @@ from inference.api import sse
 from inference.api.body import read_body
 from inference.api.errors import ErrorResponse
 from inference.models import ApiKey
-from videos import content, deletion, jobs, live, storage, submission
+from videos import content, deletion, jobs, live, pausing, storage, submission
 from videos.errors import ArtifactExpired, NotReady, VideoNotFound
 from videos.models import Artifact, VideoJob
 from videos.schemas import CreateVideo, DeletedVideo, Video, VideoList
@@ -101,7 +101,22 @@ async def delete_video(request: AuthorizedRequest, video_id: str) -> DeletedVide
 
 @router.post("/{video_id}/cancel", response={200: Video, 409: ErrorResponse, **ERRORS}, summary="Cancel a video")
 async def cancel_video(request: AuthorizedRequest, video_id: str) -> Video:
-    job = await sync_to_async(jobs.cancel)(await _mine(request.auth, video_id))
+    return await _moved(await sync_to_async(jobs.cancel)(await _mine(request.auth, video_id)))
+
+
+@router.post("/{video_id}/pause", response={200: Video, 409: ErrorResponse, **ERRORS}, summary="Pause a video")
+async def pause_video(request: AuthorizedRequest, video_id: str) -> Video:
+    """Set it aside until it is resumed. It is `queued` with `paused: true`; what was computed of it is kept."""
+    return await _moved(await sync_to_async(pausing.pause)(await _mine(request.auth, video_id)))
+
+
+@router.post("/{video_id}/resume", response={200: Video, 409: ErrorResponse, **ERRORS}, summary="Resume a paused video")
+async def resume_video(request: AuthorizedRequest, video_id: str) -> Video:
+    """Put it back in its place in line. It goes on from where it was."""
+    return await _moved(await sync_to_async(pausing.resume)(await _mine(request.auth, video_id)))
+
+
+async def _moved(job: VideoJob) -> Video:
     await live.job_changed(job)
     await live.wake_nodes()
     return await live.resource(job)

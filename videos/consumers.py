@@ -76,7 +76,7 @@ class JobsConsumer(AsyncJsonWebsocketConsumer):
 
     async def video_changed(self, event: dict[str, Any]) -> None:
         video = self._shown(event["video"], event["waiting"])
-        self._watch_queue(video["id"], waits=video["status"] == VideoJob.Status.QUEUED)
+        self._watch_queue(video["id"], waits=video["status"] == VideoJob.Status.QUEUED and not video["paused"])
         if self.wants(video["id"]) and video["event_number"] > self._sent.get(video["id"], -1):
             self._sent[video["id"]] = video["event_number"]
             self._hold(video["id"], {"type": "video", "number": video["event_number"], "video": video})

@@ -1,7 +1,7 @@
 """Giving queued jobs to this node's workers, as memory allows."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import structlog
@@ -15,10 +15,11 @@ from fmlx_site.live import listening
 from inference.models import ModelFolder
 from memory import LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, say
 from memory.environments import runtime_python
-from memory.models import Lease
-from videos import jobs, live, options, settle, storage
+from memory.errors import LeaseClosed
+from videos import jobs, live, options, settle, steps, storage
 from videos.errors import FenceLost
 from videos.generation import RUNTIME, Generation
+from videos.generators import Generators, Place
 from videos.models import VideoJob
 from videos.predictor import predict
 
@@ -26,13 +27,16 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5  # a deleted job's worker is told within this, if the wake-up was lost
 LOOK_AHEAD = 50
 NODE_SILENT_SECONDS = 30.0  # thirty missed heartbeats
+Taken = tuple[VideoJob, Place, ModelFolder]
 
 
 class Dispatcher:
     def __init__(self, node: LocalNode) -> None:
         self._node = node
+        self._loop = asyncio.get_running_loop()
         self._running: dict[asyncio.Task[None], Generation] = {}
-        self._reserved: Lease | None = None  # for a job that is being claimed
+        self._generators = Generators(node)
+        self._held: Place | None = None  # for a job that is being claimed
 
     async def run(self, begun: Callable[[], None] = lambda: None) -> None:
         """Work until cancelled; then stop the workers and put their jobs back in line.
@@ -41,15 +45,18 @@ class Dispatcher:
         """
         await self._recover()
         begun()
-        unregister = self._node.register_room_maker(Priority.STOP, self._give_way)
+        makers = {Priority.EVICT: self._generators.give_way, Priority.STOP: self._give_way}
+        unregister = [self._node.register_room_maker(*maker) for maker in makers.items()]
         try:
             async with listening(live.NODES) as wakes:
                 while True:
                     await self._whole_turn()
                     await wakes.next(TICK_SECONDS)
         finally:
-            unregister()
+            for take_off in unregister:
+                take_off()
             await self._stop_all()
+            await self._generators.end()
 
     async def _whole_turn(self) -> None:
         """A turn that is cancelled is finished first: a job it has just claimed would be in nobody's hands."""
@@ -64,6 +71,7 @@ class Dispatcher:
         try:
             await sync_to_async(close_old_connections)()
             await self._release_unclaimed()
+            self._generators.look()
             self._collect()
             await self._reconcile()
             await self._take_over_from_the_dead()
@@ -72,8 +80,9 @@ class Dispatcher:
         except (DatabaseError, InterfaceError):
             log.exception("The queue could not be read; trying again.")
 
-    async def _take(self) -> tuple[VideoJob, Lease, ModelFolder] | None:
-        choosing = asyncio.ensure_future(sync_to_async(self._choose)())
+    async def _take(self) -> Taken | None:
+        busy = {generation.job.pk for generation in self._running.values()}
+        choosing = asyncio.ensure_future(sync_to_async(self._choose)(busy))
         try:
             taken, changed = await asyncio.shield(choosing)
         except asyncio.CancelledError:
@@ -85,16 +94,25 @@ class Dispatcher:
             await live.job_changed(taken[0])
         return taken
 
-    async def _put_back(self, taken: tuple[VideoJob, Lease, ModelFolder] | None) -> None:
+    async def _put_back(self, taken: Taken | None) -> None:
         """The node stops at the very moment it took a job: the next one finds it as it was."""
         if taken:
-            job, lease, _folder = taken
-            await self._node.release(lease)
+            job, place, _folder = taken
+            await self._give_back(place)
             give_way = sync_to_async(settle.try_again_or_fail)
             await give_way(job, "server_stopping", say("stopped_before"), gave_way=True, transient=True)
 
-    def _choose(self) -> tuple[tuple[VideoJob, Lease, ModelFolder] | None, list[VideoJob]]:
-        """The first job in line that fits. One that does not may be overtaken, but only so often."""
+    async def _give_back(self, place: Place) -> None:
+        if place.generator:
+            await self._generators.keep(place.generator)
+        else:
+            await self._node.release(place.lease)
+
+    def _choose(self, busy: Collection[str] = ()) -> tuple[Taken | None, list[VideoJob]]:
+        """The first job in line that fits. One that does not may be overtaken, but only so often.
+
+        `busy` are jobs whose last worker is still ending here: what they have is being written down.
+        """
         if not runtime_python(settings.FMLX.home, RUNTIME).exists():
             waiting = jobs.candidates(self._node.row.pk, LOOK_AHEAD)
             reason = say("runtime_not_built", runtime=RUNTIME)
@@ -102,11 +120,11 @@ class Dispatcher:
         passed_over: list[VideoJob] = []
         changed: list[VideoJob] = []
         for job in jobs.candidates(self._node.row.pk, LOOK_AHEAD):
+            if job.pk in busy:
+                continue
             folder = ModelFolder.objects.get(node=self._node.row, name=job.model, type=ModelFolder.Type.VIDEO)
             try:
-                overtakes = options.OVERTAKES.value
-                lease = self._node.ledger.reserve("generator", job.pk, _need(folder, job), overtakes=overtakes)
-                self._reserved = lease
+                place = self._held = self._place_for(folder, job)
             except RoomPinned as refusal:
                 changed += self._beside_the_pinned(job, refusal)
                 continue
@@ -122,9 +140,9 @@ class Dispatcher:
             if claimed := jobs.claim(job, self._node.row.pk):
                 overtaken = VideoJob.objects.filter(pk__in=[late.pk for late in passed_over])
                 overtaken.update(overtaken=F("overtaken") + 1)
-                return (claimed, lease, folder), changed
-            self._node.ledger.release(lease)
-            self._reserved = None
+                return (claimed, place, folder), changed
+            self._let_go(place)  # somebody else was faster
+            self._held = None
         return None, changed
 
     def _beside_the_pinned(self, job: VideoJob, refusal: RoomPinned) -> list[VideoJob]:
@@ -134,15 +152,37 @@ class Dispatcher:
             return jobs.say_why(job, refusal.message)
         return [jobs.fail(job.pk, job.fence, refusal.code, refusal.message)]
 
+    def _let_go(self, place: Place) -> None:
+        if place.generator:
+            asyncio.run_coroutine_threadsafe(self._generators.keep(place.generator), self._loop)
+        else:
+            self._node.ledger.release(place.lease)
+
+    def _place_for(self, folder: ModelFolder, job: VideoJob) -> Place:
+        """In a generator that stayed and holds the model, if its lease is large enough or can grow; else a new lease.
+
+        Raises:
+            NoRoom, RoomPinned, NeverFits
+        """
+        ledger, need = self._node.ledger, _need(folder, job)
+        if generator := None if settings.FMLX.video_staged else self._generators.take(folder.path):
+            try:
+                generator.lease = ledger.resize(generator.lease, max(need, generator.lease.bytes), job.pk)
+            except (NoRoom, NeverFits, LeaseClosed):
+                self._loop.call_soon_threadsafe(self._generators.dismiss, generator, "a job needs a larger lease")
+            else:
+                return Place(generator.lease, generator)
+        return Place(ledger.reserve("generator", job.pk, need, overtakes=options.OVERTAKES.value))
+
     async def _release_unclaimed(self) -> None:
         """The database went away between promise and claim."""
-        if self._reserved:
-            await self._node.release(self._reserved)
-            self._reserved = None
+        if self._held:
+            await self._give_back(self._held)
+            self._held = None
 
-    def _start(self, job: VideoJob, lease: Lease, folder: ModelFolder) -> None:
-        self._reserved = None
-        generation = Generation(self._node, job, lease, folder)
+    def _start(self, job: VideoJob, place: Place, folder: ModelFolder) -> None:
+        self._held = None
+        generation = Generation(self._node, self._generators, job, place, folder)
         self._running[asyncio.create_task(_see_through(generation), name=job.pk)] = generation
 
     def _collect(self) -> None:
@@ -198,7 +238,8 @@ class Dispatcher:
 
 
 def _need(folder: ModelFolder, job: VideoJob) -> int:
-    return predict(folder, job.width, job.height, job.frames)
+    step = steps.left(job.pk)[0] if settings.FMLX.video_staged else ""
+    return predict(folder, job.width, job.height, job.frames, step=step)
 
 
 async def _see_through(generation: Generation) -> None:

@@ -1,6 +1,8 @@
-"""One attempt at a job on this node: launch the worker, feed it, report its progress, settle the outcome."""
+"""One attempt at a job on this node: find a worker, feed it, report its progress, settle the outcome."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +12,39 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from inference.models import ModelFolder
-from memory import Exit, LaunchFailed, LocalNode, Worker, WorkerSpec, say
+from memory import Exit, LaunchFailed, LocalNode, NeverFits, NoRoom, Worker, WorkerSpec, say
 from memory.environments import runtime_python
 from memory.models import Lease
-from videos import jobs, live, options, settle, storage
+from videos import live, options, settle, steps, storage
 from videos.errors import FenceLost
+from videos.generators import Generator, Generators, Place
 from videos.models import Attempt, VideoJob
 from videos.outcome import Outcome, outcome_of
-from videos.progress import PHASES, Meter
+from videos.predictor import predict
+from videos.reports import Reports
 
 log = structlog.get_logger(__name__)
 RUNTIME = "mlx-gen"
 # Reasons to stop that are not the job's own, with what is said then: it goes back in line, and the attempt is not
 # counted.
 GIVES_WAY = {"server_stopping": "stopped_while", "memory_needed": "memory_needed"}
-REPORT_SECONDS = 0.1  # at most ten reports a second reach the database and the listeners
 
 
 class Generation:
-    def __init__(self, node: LocalNode, job: VideoJob, lease: Lease, folder: ModelFolder) -> None:
+    def __init__(
+        self, node: LocalNode, generators: Generators, job: VideoJob, place: Place, folder: ModelFolder
+    ) -> None:
         self.job, self.fence = job, job.fence
-        self._node, self.lease, self._folder = node, lease, folder
+        self._node, self._generators, self._folder = node, generators, folder
+        self.place = place
         self._stopping = asyncio.Event()
         self._stop_reason = ""
-        self._latest: dict[str, Any] = {}
-        self._dirty = asyncio.Event()
+        self._reports = Reports(job, job.fence, self._expect_end)
+        self._heard = False
+
+    @property
+    def lease(self) -> Lease:
+        return self.place.lease
 
     def stop(self, reason: str) -> None:
         """Ask the attempt to end; `run` returns when the worker is gone."""
@@ -47,19 +57,27 @@ class Generation:
         except FenceLost:
             log.info("The job changed hands while it ran; this attempt lets go.", job=self.job.pk, fence=self.fence)
             await sync_to_async(storage.remove_if_deleted)(self.job.pk)
+        finally:
+            await sync_to_async(steps.tidy)(self._reports.keys)
 
     async def _run(self) -> None:
         try:
             work = await sync_to_async(storage.work_folder)(self._node.row.name, self.job)
             attempt = await self._begin()
         except BaseException:
-            await self._node.release(self.lease)  # no worker was started, so nobody else will
+            await self._give_back()  # no worker was started, so nobody else will
             raise
         try:
             outcome, exit_ = await self._attempt(work, attempt)
             await self._settle(work, attempt, outcome, exit_)
         finally:
             await sync_to_async(storage.discard)(work)
+
+    async def _give_back(self) -> None:
+        if self.place.generator:
+            self._generators.dismiss(self.place.generator, "the node failed before its job began")
+        else:
+            await self._node.release(self.place.lease)
 
     async def _begin(self) -> Attempt:
         try:
@@ -70,35 +88,74 @@ class Generation:
                 node=self._node.row,
                 lease_bytes=self.lease.bytes,
                 log=storage.log_file(self.job).name,
+                warm=self.place.generator is not None,
             )
         except IntegrityError:
             raise FenceLost(self.job.pk) from None  # it was deleted since it was claimed
 
     async def _attempt(self, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
+        await self._reports.begin()
+        if not settings.FMLX.video_staged:
+            return await self._step("", work, attempt)
+        return await self._stages(await sync_to_async(steps.left)(self.job.pk), work, attempt)
+
+    async def _stages(self, names: Sequence[str], work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
+        """Each step in a worker of its own; between two the memory is free, and the work that is done is kept."""
+        manifest: dict[str, Any] = {}
+        for name in names:
+            if name != names[0]:
+                try:
+                    need = predict(self._folder, self.job.width, self.job.height, self.job.frames, step=name)
+                    self.place = Place(await self._node.reserve("generator", self.job.pk, need))
+                except (NoRoom, NeverFits):
+                    self.stop("memory_needed")
+                    return Outcome("memory_needed"), None
+            outcome, exit_ = await self._step(name, work, attempt)
+            if not outcome.completed:
+                return outcome, exit_
+            manifest = settle.merged(manifest, outcome.manifest)
+        return Outcome("completed", manifest=manifest), exit_
+
+    async def _step(self, step: str, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
+        """The whole job, or the step that is named."""
         try:
-            worker = await self._node.launch(self._worker_spec(work), self.lease)
+            worker = await self._worker()
         except LaunchFailed as failure:
             return Outcome(failure.code or "", failure.message), None
         try:
-            return await self._guide(worker, work, attempt)
+            return await self._guide(worker, step, work, attempt)
         except BaseException:
             await worker.stop("the node failed while it looked after the job")  # it must not outlive its attempt
             raise
 
-    async def _guide(self, worker: Worker, work: Path, attempt: Attempt) -> tuple[Outcome, Exit]:
-        reporter = asyncio.create_task(self._report())
-        stopper = asyncio.create_task(self._stop_when_asked(worker))
+    async def _worker(self) -> Worker:
+        """Raises LaunchFailed, with the lease released."""
+        if self.place.generator:
+            await self._node.hand_over(self.place.generator.worker, self.lease, self._worker_spec())
+            return self.place.generator.worker
+        return await self._node.launch(self._worker_spec(), self.lease)
+
+    async def _guide(self, worker: Worker, step: str, work: Path, attempt: Attempt) -> tuple[Outcome, Exit]:
+        watching = [asyncio.create_task(self._report()), asyncio.create_task(self._stop_when_asked(worker))]
+        began = time.monotonic()
+        stays = not step and settings.FMLX.video_idle_seconds > 0
         try:
             await Attempt.objects.filter(pk=attempt.pk).aupdate(pid=worker.pid)
-            await worker.send("start", spec=self._spec(work))
+            await worker.send("start", spec=self._spec(step, work, stays=stays))
             last = await self._follow(worker)
-            return outcome_of(last, exit_ := await worker.wait()), exit_
+            if stays and last and last["type"] == "done" and not self._stopping.is_set():
+                peak, wall = worker.watch.peak, time.monotonic() - began
+                await self._generators.keep(Generator(worker, self.lease, self.job.model, self._folder.path))
+                exit_ = Exit(status=None, signal=None, verdict=None, peak_bytes=peak, wall_seconds=wall)
+            else:
+                exit_ = await worker.wait()
+            return outcome_of(last, exit_), exit_
         finally:
-            for task in (reporter, stopper):
+            for task in watching:
                 task.cancel()
-            await asyncio.gather(reporter, stopper, return_exceptions=True)
+            await asyncio.gather(*watching, return_exceptions=True)
 
-    def _worker_spec(self, work: Path) -> WorkerSpec:
+    def _worker_spec(self) -> WorkerSpec:
         python = runtime_python(settings.FMLX.home, RUNTIME)
         return WorkerSpec(
             kind="generator",
@@ -106,57 +163,47 @@ class Generation:
             runtime=RUNTIME,
             argv=[str(python), "-m", "videos.runtimes.mlx_gen.worker"],
             log=storage.log_file(self.job),
-            cwd=work,
+            cwd=storage.generator_folder(self._node.row.name),
             env={},
             timeout_seconds=options.TIMEOUT_SECONDS.value,
             stall_seconds=options.STALL_SECONDS.value,
         )
 
-    def _spec(self, work: Path) -> dict[str, Any]:
+    def _spec(self, step: str, work: Path, *, stays: bool) -> dict[str, Any]:
         asked = ("prompt", "negative_prompt", "width", "height", "frames", "fps", "steps", "seed")
         knobs = ("guidance_scale", "guidance_scale_2", "flow_shift")
         return {
             **{name: getattr(self.job, name) for name in asked + knobs},
             "model_dir": self._folder.path,
             "output_dir": str(work),
+            "artifacts_dir": str(settings.FMLX.steps),
             "lease_bytes": self.lease.bytes,
-            "low_ram": True,
+            "low_ram": settings.FMLX.video_low_ram,
             "verify": True,
+            "step": step,
+            "stay": stays,
+            "checkpoint_steps": settings.FMLX.video_checkpoint_steps,
+            "checkpoint_seconds": settings.FMLX.video_checkpoint_seconds,
         }
 
     async def _follow(self, worker: Worker) -> dict[str, Any] | None:
-        """Read the worker until it is gone; returns its last word, `done` or `failed`, if it had one."""
-        meter = Meter(expected=await sync_to_async(settle.phase_seconds)(self.job) or Meter().expected)
-        last = None
+        """Read the worker until its last word, `done` or `failed`, or until it is gone without one."""
         async for message in worker.messages():
+            self._heard = True
             if message["type"] in ("done", "failed"):
-                last = message
-            elif message["type"] == "event" and message.get("phase") in PHASES:
-                step, total = int(message.get("step", 0)), int(message.get("total_steps", 0))
-                percent, eta = meter.read(message["phase"], step, total)
-                self._latest = {
-                    "phase": message["phase"],
-                    "step": step,
-                    "total_steps": total,
-                    "progress": percent,
-                    "eta_seconds": eta,
-                }
-                self._dirty.set()
-        return last
+                return message
+            if message["type"] == "event":
+                await self._reports.take(message)
+        return None
 
     async def _report(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            try:
-                job = await sync_to_async(jobs.report)(self.job.pk, self.fence, **self._latest)
-            except FenceLost:
-                self.stop("changed_hands")
-                return
-            if job.eta_seconds is not None:
-                await self._node.expect_end(self.lease, job.eta_seconds)
-            await live.job_changed(job)
-            await asyncio.sleep(REPORT_SECONDS)
+        try:
+            await self._reports.write()
+        except FenceLost:
+            self.stop("changed_hands")
+
+    async def _expect_end(self, seconds: float) -> None:
+        await self._node.expect_end(self.lease, seconds)
 
     async def _stop_when_asked(self, worker: Worker) -> None:
         await self._stopping.wait()
@@ -166,6 +213,8 @@ class Generation:
         gave_way = self._stop_reason in GIVES_WAY
         if gave_way and not outcome.completed:
             outcome = Outcome(self._stop_reason, say(GIVES_WAY[self._stop_reason]))
+        elif outcome.code == "worker_crashed" and self.place.generator and not self._heard:
+            gave_way = True  # it died while it was idle, which is not the job's doing
         job = await sync_to_async(settle.settle)(self.job, attempt, work, outcome, exit_, gave_way=gave_way)
         log.info("Attempt ended.", job=self.job.pk, fence=self.fence, outcome=outcome.code, status=job.status)
         await live.job_changed(job)

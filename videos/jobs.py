@@ -4,7 +4,7 @@ Plain functions on the database; `videos/live.py` tells the listeners. Every wri
 handed out carries its fence, so a zombie cannot touch a job that was given away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,16 +75,26 @@ def _earlier(job: VideoJob) -> VideoJob | None:
     return first
 
 
-def transition(job_id: str, fence: int, to: str, *, what: str, message: str = "", **fields: Any) -> VideoJob:
+def transition(
+    job_id: str,
+    fence: int,
+    to: str,
+    *,
+    what: str,
+    message: str = "",
+    sources: Collection[str] = (),
+    **fields: Any,
+) -> VideoJob:
     """The one place where a job changes hands or ends: checks the fence and the transition, writes the history.
 
-    `message` is a `memory.say` where pages are to show it in the reader's language.
+    `message` is a `memory.say` where pages are to show it in the reader's language. `sources` are the states it may be
+    in, where they are others than those that usually lead to `to`.
 
     Raises:
         FenceLost: the job is not in a state that leads to `to`, or not under this fence.
     """
     with transaction.atomic():
-        held = VideoJob.objects.filter(pk=job_id, fence=fence, status__in=SOURCES[to])
+        held = VideoJob.objects.filter(pk=job_id, fence=fence, status__in=sources or SOURCES[to])
         changed = held.update(status=to, fence=fence + 1, event_number=F("event_number") + 1, **fields)
         if not changed:
             raise FenceLost(job_id)
@@ -126,10 +136,15 @@ def claim(job: VideoJob, node_id: int) -> VideoJob | None:
             return None
 
 
+def in_line() -> QuerySet[VideoJob]:
+    """Queued and not paused."""
+    return VideoJob.objects.filter(status=Status.QUEUED, paused=False)
+
+
 def candidates(node_id: int, limit: int) -> QuerySet[VideoJob]:
     """Queued jobs a node could run now, first in line first."""
     names = Q(model__in=_models_of(node_id))
-    due = VideoJob.objects.filter(names, status=Status.QUEUED, not_before__lte=timezone.now())
+    due = in_line().filter(names, not_before__lte=timezone.now())
     return due.order_by("-priority", "created_at", "id")[:limit]
 
 
@@ -141,7 +156,7 @@ def explain_missing_models() -> list[VideoJob]:
     """Jobs whose model no node has any more wait with the reason on their row. Returns those it was new for."""
     served = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).values("name")
     reason = say("no_such_model")
-    orphans = VideoJob.objects.filter(status=Status.QUEUED).exclude(model__in=served).exclude(waiting_reason=reason)
+    orphans = in_line().exclude(model__in=served).exclude(waiting_reason=reason)
     return [job for orphan in orphans[:100] for job in say_why(orphan, reason)]
 
 
@@ -195,6 +210,7 @@ def fail(job_id: str, fence: int, code: str, message: str) -> VideoJob:
         error_message=message,
         error_said=parts_of(message),
         completed_at=timezone.now(),
+        paused=False,
         **NOT_WAITING,
         **{**NOT_RUNNING, "phase": "failed"},
     )
@@ -251,9 +267,9 @@ def requeue(job: VideoJob) -> VideoJob:
 
 
 def queue_positions(of: Iterable[str] | None = None) -> dict[str, int]:
-    """Every queued job's place in line, from 1; or that of those that are asked for. One query."""
+    """Every waiting job's place in line, from 1; or that of those that are asked for. One query."""
     place = Window(RowNumber(), order_by=("-priority", "created_at", "id"))
-    line = VideoJob.objects.filter(status=Status.QUEUED).annotate(place=place)
+    line = in_line().annotate(place=place)
     if of is not None:
         # The "or" never holds. It has the database number the whole line first and choose from it then.
         line = line.filter(Q(pk__in=list(of)) | Q(place__lt=1))
@@ -262,8 +278,8 @@ def queue_positions(of: Iterable[str] | None = None) -> dict[str, int]:
 
 def queue_position(job: VideoJob) -> int | None:
     """1 for the job that is next in line; None when it does not wait."""
-    if job.status != Status.QUEUED:
+    if job.status != Status.QUEUED or job.paused:
         return None
     earlier = Q(created_at__lt=job.created_at) | Q(created_at=job.created_at, id__lt=job.id)
     ahead = Q(priority__gt=job.priority) | (Q(priority=job.priority) & earlier)
-    return VideoJob.objects.filter(ahead, status=Status.QUEUED).count() + 1
+    return in_line().filter(ahead).count() + 1

@@ -110,7 +110,12 @@ class Measurement:
 
     def _spec(self, shape: Shape, lease: int, work: Path) -> dict[str, Any]:
         asked = {"width": shape.width, "height": shape.height, "frames": shape.frames, "fps": shape.fps}
-        where = {"model_dir": self.folder.path, "output_dir": str(work), "lease_bytes": lease}
+        where = {
+            "model_dir": self.folder.path,
+            "output_dir": str(work),
+            "artifacts_dir": str(work),
+            "lease_bytes": lease,
+        }
         return {**asked, **where, "steps": self.steps, "seed": 1, "prompt": "a red ball", "low_ram": True}
 
 

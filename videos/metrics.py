@@ -6,7 +6,8 @@ from django.db.models import Count, Min
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from videos.models import VideoJob
+from videos import steps
+from videos.models import Attempt, Step, VideoJob
 
 
 def collect() -> Iterator[Metric]:
@@ -26,3 +27,21 @@ def collect() -> Iterator[Metric]:
         failed.add_metric([code], count)
     waited = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     yield from (jobs, failed, GaugeMetricFamily("fmlx_jobs_oldest_wait_seconds", "Of those that wait.", value=waited))
+    yield from _of_steps()
+
+
+def _of_steps() -> Iterator[Metric]:
+    done = GaugeMetricFamily(
+        "fmlx_jobs_steps", "Steps of the jobs there are, made by them or reused.", labels=["step", "reused"]
+    )
+    counts = {(name, reused): 0 for name in Step.Name.values for reused in (False, True)}
+    rows = Step.objects.exclude(made_at=None).order_by().values_list("name", "reused").annotate(count=Count("id"))
+    for name, reused, count in rows:
+        counts[name, reused] = count
+    for (name, reused), count in counts.items():
+        done.add_metric([name, str(reused).lower()], count)
+    warm = Attempt.objects.filter(warm=True).count()
+    held = steps.total_bytes()
+    yield done
+    yield GaugeMetricFamily("fmlx_jobs_warm_attempts", "Attempts in a generator that had stayed.", value=warm)
+    yield GaugeMetricFamily("fmlx_jobs_steps_bytes", "What steps hand on, on this machine's disk.", value=held)

@@ -47,6 +47,7 @@ class VideoJob(models.Model):
     eta_seconds = models.FloatField(null=True)
     waiting_reason = models.TextField(blank=True)
     waiting_said = models.JSONField(default=list, help_text="The reason's names and figures, for other languages.")
+    paused = models.BooleanField(default=False, help_text="It waits until somebody resumes it.")
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
     error_said = models.JSONField(default=list)
@@ -116,12 +117,13 @@ class Attempt(models.Model):
     detail = models.TextField(blank=True)
     log = models.CharField(max_length=255, blank=True, help_text="File name in the folder of worker logs.")
     manifest = models.JSONField(default=dict)
+    warm = models.BooleanField(default=False, help_text="The worker had stayed from an earlier job.")
 
     class Meta:
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         constraints = (models.UniqueConstraint(fields=("job", "fence"), name="attempt_per_fence"),)
-        ordering = ("number",)
+        ordering = ("number", "fence")
 
     def __str__(self) -> str:
         return f"{self.job_id} #{self.number}"
@@ -151,6 +153,31 @@ class Artifact(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Step(models.Model):
+    """A step of a job, and the key of the artifact it gives. An artifact is kept while some job's step names it."""
+
+    class Name(models.TextChoices):
+        ENCODE = "encode", _("encode")
+        DENOISE = "denoise", _("denoise")
+        DECODE = "decode", _("decode")
+
+    job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="made")
+    name = models.CharField(max_length=16, choices=Name)
+    key = models.CharField(max_length=64, db_index=True, help_text="SHA-256 of its inputs and the code's version.")
+    bytes = models.BigIntegerField(null=True, help_text="Of the file; none while the step is not done.")
+    reused = models.BooleanField(default=False, help_text="It was there: an earlier job had made it.")
+    made_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("step")
+        verbose_name_plural = _("steps")
+        constraints = (models.UniqueConstraint(fields=("job", "name"), name="step_once_per_job"),)
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.name}"
 
 
 class JobEvent(models.Model):

@@ -7,7 +7,14 @@ from memory import Exit, say
 
 # What may go better the next time: the machine or the process failed, not the request.
 TRANSIENT = frozenset(
-    {"worker_crashed", "worker_stalled", "monitor_failed", "worker_launch_failed", "server_restarted"}
+    {
+        "worker_crashed",
+        "worker_stalled",
+        "monitor_failed",
+        "worker_launch_failed",
+        "server_restarted",
+        "artifact_missing",
+    }
 )
 
 

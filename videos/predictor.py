@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from django.conf import settings
+
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
 from videos.models import Calibration
@@ -62,20 +64,35 @@ class Predictor:
     multiple: int
     measured_tokens: int = 0
     otherwise: "Predictor | None" = None
+    staged: bool = False  # each step has a worker of its own
+    low_ram: bool = True  # one component's weights at a time
 
-    def peak(self, width: int, height: int, frames: int) -> int:
-        """Bytes to promise a clip of this shape."""
-        own = self.measured_peak(width, height, frames) + self.constants.margin
+    def peak(self, width: int, height: int, frames: int, step: str = "") -> int:
+        """Bytes to promise a clip of this shape, or a worker that does one step of it."""
+        own = self.measured_peak(width, height, frames, step) + self.constants.margin
         if self.otherwise and tokens_of(width, height) > self.measured_tokens:
-            return max(own, self.otherwise.peak(width, height, frames))
+            return max(own, self.otherwise.peak(width, height, frames, step))
         return own
 
-    def measured_peak(self, width: int, height: int, frames: int) -> int:
+    def measured_peak(self, width: int, height: int, frames: int, step: str = "") -> int:
         """Without the margin."""
         constants = self.constants
         each = constants.per_token + constants.per_token_and_width * self.sizes["decoder_width"]
-        decode = tokens_of(width, height) * each
-        return self.resident + constants.base + max(decode, self.attention(width, height, frames))
+        decode, attention = tokens_of(width, height) * each, self.attention(width, height, frames)
+        alone = {
+            "encode": self.weights("text_bytes"),
+            "denoise": self.weights("expert_bytes") + attention,
+            "decode": self.weights("vae_bytes") + decode,
+            "mux": 0,
+        }
+        if step or self.staged:
+            return constants.base + (alone[step] if step else max(alone.values()))
+        together = self.resident if self.low_ram else self.weights("all_bytes")
+        return constants.base + together + max(decode, attention)
+
+    def weights(self, part: str) -> int:
+        """Bytes in memory; of a folder whose parts are not known, what it keeps at once."""
+        return int(self.constants.weights * self.sizes[part]) if part in self.sizes else self.resident
 
     def attention(self, width: int, height: int, frames: int) -> int:
         latents = (frames - 1) // FRAMES_PER_LATENT + 1
@@ -110,7 +127,8 @@ def built_in(folder: ModelFolder) -> Predictor:
 
 def predictor_of(folder: ModelFolder) -> Predictor:
     """By what `manage.py measure` found out about this model on this node, if it ever did. Synchronous."""
-    known = built_in(folder)
+    fmlx = settings.FMLX
+    known = replace(built_in(folder), staged=fmlx.video_staged, low_ram=fmlx.video_low_ram)
     measured = Calibration.objects.filter(
         node=folder.node_id, model=folder.name, pipeline=folder.pipeline, backend=folder.node.backend
     ).first()
@@ -120,9 +138,10 @@ def predictor_of(folder: ModelFolder) -> Predictor:
     return replace(known, constants=Constants(**constants), measured_tokens=measured.measured_tokens, otherwise=known)
 
 
-def predict(folder: ModelFolder, width: int, height: int, frames: int) -> int:
-    """Bytes to promise a job of this model and shape on the node that has the folder. Synchronous."""
-    return predictor_of(folder).peak(width, height, frames)
+def predict(folder: ModelFolder, width: int, height: int, frames: int, *, step: str = "") -> int:
+    """Bytes to promise a job of this model and shape, or a worker that does one step of it, on the node that has the
+    folder. Synchronous."""
+    return predictor_of(folder).peak(width, height, frames, step)
 
 
 def largest_size(folder: ModelFolder, width: int, height: int, frames: int, most: int) -> tuple[int, int] | None:

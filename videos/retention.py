@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from videos import jobs, live, options, storage
+from videos import jobs, live, options, steps, storage
 from videos.models import Artifact, VideoJob
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ def enforce() -> list[VideoJob]:
     """One round; returns the jobs whose expiry was brought forward."""
     for job in _kept().filter(expires_at__lte=timezone.now()):
         purge(job)
+    steps.keep_house()
     return _bring_forward(_beyond_the_limits())
 
 
@@ -73,4 +74,5 @@ def purge(job: VideoJob) -> None:
         Artifact.objects.filter(job=job, purged_at=None).update(purged_at=timezone.now())
     for path in paths:
         path.unlink(missing_ok=True)
+    steps.let_go([job.pk])
     log.info("Video purged.", job=job.pk, files=len(paths))

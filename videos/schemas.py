@@ -87,6 +87,7 @@ class Video(Schema):
     eta_seconds: float | None
     queue_position: int | None
     waiting_reason: str | None
+    paused: bool
     attempts: int
     wall_seconds: float | None
     peak_memory_bytes: int | None
@@ -121,6 +122,7 @@ class Video(Schema):
             eta_seconds=job.eta_seconds,
             queue_position=queue_position,
             waiting_reason=job.waiting_reason or None,
+            paused=job.paused,
             attempts=job.attempt_count,
             wall_seconds=job.wall_seconds,
             peak_memory_bytes=job.peak_memory_bytes,

@@ -8,11 +8,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from memory import Exit, join, parts_of, say
-from videos import jobs, options, storage
+from videos import jobs, options, pausing, steps, storage
 from videos.errors import FenceLost
 from videos.models import Artifact, Attempt, VideoJob
 from videos.outcome import Outcome
 
+LOOK_BACK = 5
 MOST_DOUBLINGS = 6  # of the back-off: 5 s become no more than 5 minutes and 20 s
 
 
@@ -24,6 +25,8 @@ def settle(
     `gave_way`: the server was stopped in good order, which costs the job none of its attempts.
     """
     _write_down(attempt, outcome, exit_)
+    if outcome.code == "artifact_missing":
+        steps.forget(job.pk)
     if outcome.completed:
         return _complete(job, attempt, work, outcome.manifest, exit_)
     return try_again_or_fail(job, outcome.code, outcome.message, gave_way=gave_way, transient=outcome.transient)
@@ -76,14 +79,20 @@ def _finish(
 def try_again_or_fail(job: VideoJob, code: str, message: str, *, gave_way: bool, transient: bool) -> VideoJob:
     _close_attempt(job, code, message)
     if gave_way:
-        return jobs.retry(job.pk, job.fence, code, message, after=0, attempt_count=job.attempt_count - 1)
+        text = join(message, _reached(job))
+        return jobs.retry(job.pk, job.fence, code, text, after=0, attempt_count=job.attempt_count - 1)
     if not transient:
         return jobs.fail(job.pk, job.fence, code, message)
     if job.attempt_count >= options.ATTEMPTS.value:
         return jobs.fail(job.pk, job.fence, code, join(message, say("last_attempt", number=job.attempt_count)))
     doublings = min(job.attempt_count - 1, MOST_DOUBLINGS)
     back_off = options.BACKOFF_SECONDS.value * 2**doublings
-    return jobs.retry(job.pk, job.fence, code, join(message, say("tried_again")), after=back_off)
+    return jobs.retry(job.pk, job.fence, code, join(message, _reached(job), say("tried_again")), after=back_off)
+
+
+def _reached(job: VideoJob) -> str:
+    fresh = VideoJob.objects.filter(pk=job.pk, fence=job.fence).first()
+    return pausing.where(fresh) if fresh else ""
 
 
 def _close_attempt(job: VideoJob, code: str, message: str) -> None:
@@ -91,6 +100,19 @@ def _close_attempt(job: VideoJob, code: str, message: str) -> None:
     Attempt.objects.filter(job=job, fence=job.fence, ended_at=None).update(
         ended_at=timezone.now(), outcome=code, message=message, said=parts_of(message)
     )
+
+
+def merged(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The manifests of two steps that ran one after the other, as one process would have written it."""
+    both = {**before, **after}
+    if before:
+        for name in ("phase_seconds", "steps_made"):
+            both[name] = {**before[name], **after[name]}
+        both["wall_seconds"] = round(before["wall_seconds"] + after["wall_seconds"], 4)
+        both["checkpoints"] = before["checkpoints"] or after["checkpoints"]
+        for name in ("mlx_peak_bytes", "peak_memory_bytes"):
+            both[name] = max(before[name], after[name])
+    return both
 
 
 def phase_seconds(job: VideoJob) -> dict[str, float]:
@@ -103,6 +125,9 @@ def phase_seconds(job: VideoJob) -> dict[str, float]:
         frames=job.frames,
         steps=job.steps,
     )
-    last = same.order_by("-completed_at").first()
-    attempt = last and last.attempts.filter(outcome="completed").last()
-    return attempt.manifest.get("phase_seconds", {}) if attempt else {}
+    for last in same.order_by("-completed_at")[:LOOK_BACK]:
+        attempt = last.attempts.filter(outcome="completed").last()
+        seconds: dict[str, float] = attempt.manifest.get("phase_seconds", {}) if attempt else {}
+        if attempt and attempt.number == 1 and "denoising" in seconds:  # it did the whole of it
+            return seconds
+    return {}

@@ -20,6 +20,12 @@ def work_folder(node: str, job: VideoJob) -> Path:
     return folder
 
 
+def generator_folder(node: str) -> Path:
+    """Where a generator is while it has no job; in a job it is in the attempt's folder."""
+    folder: Path = settings.FMLX.work / node
+    return folder
+
+
 def log_file(job: VideoJob) -> Path:
     folder: Path = settings.FMLX.logs / "workers"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

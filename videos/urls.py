@@ -11,6 +11,8 @@ urlpatterns = [
     path("<str:video_id>/body/", views.body, name="video-body"),
     path("<str:video_id>/content", views.content, name="video-content"),
     path("<str:video_id>/cancel/", views.cancel, name="video-cancel"),
+    path("<str:video_id>/pause/", views.pause, name="video-pause"),
+    path("<str:video_id>/resume/", views.resume, name="video-resume"),
     path("<str:video_id>/delete/", views.delete, name="video-delete"),
     path("<str:video_id>/logs/<int:attempt_id>/", views.log, name="video-log"),
 ]

@@ -1,5 +1,6 @@
 """Pages over the same functions as the API. Plain forms and links; htmx and the socket only make them quicker."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
 from inference.shelf import rescan_everywhere
-from videos import deletion, jobs, live, pages, submission, words
+from videos import deletion, jobs, live, pages, pausing, submission, words
 from videos.api import serve_variant
 from videos.errors import AlreadyFinished, IdempotencyConflict
 from videos.forms import VideoForm, new_token, video_models
@@ -136,6 +137,7 @@ def _detail(video_id: str) -> dict[str, Any]:
         "position": jobs.queue_position(job),
         "attempts": job.attempts.select_related("node"),
         "history": job.history.all(),
+        "made": job.made.all(),
     }
 
 
@@ -158,15 +160,36 @@ def cancel(request: HttpRequest, video_id: str) -> HttpResponse:
     job = _job(video_id)
     if request.method != "POST":
         return _confirm(request, job, "cancel")
+    gone = _("The video had ended already, so there was nothing to cancel.")
+    return _move(request, job, jobs.cancel, _("The video was cancelled."), gone)
+
+
+@allowed("videos.change_videojob")
+@require_POST
+def pause(request: HttpRequest, video_id: str) -> HttpResponse:
+    gone = _("The video had ended already, so there was nothing to pause.")
+    return _move(request, _job(video_id), pausing.pause, _("The video is paused. What was computed is kept."), gone)
+
+
+@allowed("videos.change_videojob")
+@require_POST
+def resume(request: HttpRequest, video_id: str) -> HttpResponse:
+    gone = _("The video had ended already, so there was nothing to resume.")
+    return _move(request, _job(video_id), pausing.resume, _("The video is back in the queue."), gone)
+
+
+def _move(
+    request: HttpRequest, job: VideoJob, move: Callable[[VideoJob], VideoJob], text: str, gone: str
+) -> HttpResponse:
+    note = messages.SUCCESS
     try:
-        async_to_sync(_cancel)(jobs.cancel(job))
-        note, text = messages.SUCCESS, _("The video was cancelled.")
+        async_to_sync(_moved)(move(job))
     except AlreadyFinished:
-        note, text = messages.WARNING, _("The video had ended already, so there was nothing to cancel.")
+        note, text = messages.WARNING, gone
     return _done(request, note, text, "video", video_id=job.pk)
 
 
-async def _cancel(job: VideoJob) -> None:
+async def _moved(job: VideoJob) -> None:
     await live.job_changed(job)
     await live.wake_nodes()
 

@@ -17,6 +17,7 @@ STATUS: dict[str, Word] = {
 
 PHASES: dict[str, Word] = {
     "queued": _("Waiting in the queue"),
+    "paused": _("Paused"),
     "loading": _("Loading the model"),
     "encoding": _("Reading the prompt"),
     "denoising": _("Denoising"),
@@ -34,11 +35,15 @@ CODES: dict[str, Word] = {
     "completed": _("Completed"),
     "cancelled": _("Cancelled"),
     "requeued": _("Put back in the queue"),
+    "paused": _("Paused"),
+    "resumed": _("Resumed"),
+    "went_on": _("Went on from where it was"),
+    "artifact_missing": _("Something that was made before is gone, and is made again"),
     "aborted": _("The worker was asked to stop"),
     "changed_hands": _("The job was given to another worker"),
     "server_restarted": _("The server was restarted"),
     "server_stopping": _("The server was stopped"),
-    "memory_needed": _("The job gave way: others took the memory"),
+    "memory_needed": _("Paused by itself: others took the memory"),
     "node_lost": _("The node was lost"),
     "node_error": _("The node failed"),
     "memory_lease_exceeded": _("The worker used more memory than it was promised"),
@@ -51,6 +56,12 @@ CODES: dict[str, Word] = {
     "worker_error": _("The worker failed"),
     "worker_launch_failed": _("The worker did not start"),
     "output_invalid": _("The file that was made is not a whole video"),
+}
+
+STEPS: dict[str, Word] = {
+    "encode": _("Prompt embeddings"),
+    "denoise": _("Latents"),
+    "decode": _("Raw frames"),
 }
 
 # What `static/js/videos.js` says; {0}, {1} are filled in by it.

@@ -4,14 +4,14 @@ import argparse
 import sys
 
 from inference.engine.versions import versions
-from memory.protocol import Channel, Message, serve_one
+from memory.protocol import Channel, Message, serve
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True, help="the inherited, connected Unix socket")
     channel = Channel.inherited(parser.parse_args().fd)
-    return serve_one(channel, "engine", "mlx-lm", versions(), _work)
+    return serve(channel, "engine", "mlx-lm", versions(), _work)
 
 
 def _work(channel: Channel, spec: Message) -> Message:

@@ -14,6 +14,7 @@ let asideTimer = null;
 
 const part = (card, name) => card.querySelector(`[data-${name}]`);
 const cardOf = (id) => document.querySelector(`[data-job="${CSS.escape(id)}"]`);
+const looks = (video) => video.status + (video.paused ? " paused" : ""); // what a card is made anew for
 const finished = (status) => status === "completed" || status === "failed";
 
 function write(card, name, text) {
@@ -31,7 +32,7 @@ function onVideo(video) {
   const card = cardOf(video.id);
   if (!card) {
     if (list?.hasAttribute("data-first-page")) refetch(video.id, () => add(video.id));
-  } else if (card.dataset.status !== video.status) {
+  } else if (card.dataset.status !== looks(video)) {
     refetch(video.id, () => replace(video.id));
   } else {
     update(card, video);

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 
 from tests.crash.storm import Customer, Storm
 from tests.house import ask, workers_of
+from tests.undisturbed import Undisturbed
 
 QUERY = """
 import json
@@ -20,12 +22,16 @@ def told(job):
     return {
         "status": job.status, "code": job.error_code, "message": job.error_message, "attempts": tries,
         "counted": job.attempt_count, "history": [event.what for event in job.history.all()],
+        "said": [[event.what, event.message] for event in job.history.all()],
+        "shape": {"size": f"{job.width}x{job.height}", "frames": job.frames, "steps": job.steps, "fps": job.fps},
+        "seed": job.seed, "made": [t.manifest["frames_sha256"] for t in job.attempts.filter(outcome="completed")],
         "files": [artifact.path for artifact in job.artifacts.all()],
     }
 jobs = {job.pk: told(job) for job in VideoJob.objects.all()}
 print(json.dumps({"jobs": jobs, "leases": Lease.objects.count()}))
 """
 Rows = dict[str, Any]
+REACHED = re.compile(r"It was denoising, step (\d+) of")
 
 
 def read_rows(home: Path, env: Mapping[str, str]) -> Rows:
@@ -62,6 +68,25 @@ def check_attempts(video_id: str, attempts: list[Any]) -> None:
     assert [outcome for _, _, outcome in attempts].count("completed") <= 1, (video_id, attempts)
 
 
+def check_frames(rows: Rows, undisturbed: Undisturbed) -> None:
+    """What came of it all is what would have come without."""
+    for video_id, row in rows["jobs"].items():
+        if row["status"] == "completed":
+            assert row["made"] == [undisturbed.frames(row["seed"], row["shape"])], (video_id, row)
+
+
+def check_repeats(rows: Rows, at_most: int) -> int:
+    """After a loss no more denoise steps are done again than the checkpoints promise. Returns how many jobs went on."""
+    for video_id, row in rows["jobs"].items():
+        lost = 0
+        for what, text in row["said"]:
+            if reached := REACHED.search(text):
+                lost = max(lost, int(reached[1]))
+            elif what == "went_on":
+                assert int(text.split()[0]) >= lost - at_most, (video_id, row)
+    return sum(any(what == "went_on" for what, _ in row["said"]) for row in rows["jobs"].values())
+
+
 def check_nothing_is_left(home: Path, rows: Rows) -> None:
     assert rows["leases"] == 0
     assert workers_of(home) == []
@@ -69,6 +94,8 @@ def check_nothing_is_left(home: Path, rows: Rows) -> None:
     kept = {path for job in rows["jobs"].values() for path in job["files"]}
     there = {str(path.relative_to(home / "artifacts")) for path in (home / "artifacts").rglob("*") if path.is_file()}
     assert there == kept
+    kinds = {path.name.split("-")[0] for path in (home / "steps").iterdir()}
+    assert kinds <= {"embeds", "latents"}, "frames and states are for jobs that run"
     assert [path for pattern in ("*.part", "*.draft", "*.tmp") for path in home.glob(f"**/{pattern}")] == []
 
 

@@ -15,11 +15,12 @@ from tests.crash.storm import Customer, Part, Storm
 from tests.helpers import free_port, wait_for
 from tests.house import settle_in
 from tests.servers import MANAGE, SERVE
+from tests.undisturbed import Undisturbed
 
-pytestmark = [pytest.mark.crash, pytest.mark.runtime, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.crash, pytest.mark.runtime, pytest.mark.timeout(1500)]
 # Most jobs meet several kills: enough attempts that none runs out of them.
 PATIENT = {"FMLX_VIDEO_ATTEMPTS": "60", "FMLX_VIDEO_BACKOFF_SECONDS": "0.02", "FMLX_LOG_LEVEL": "WARNING"}
-STORM_SECONDS, CALM_SECONDS = 150.0, 300.0
+STORM_SECONDS, CALM_SECONDS = 150.0, 900.0
 ENDED = {"completed", "failed"}
 
 
@@ -28,11 +29,19 @@ def seed() -> int:
     return int(os.environ.get("FMLX_TEST_SEED") or secrets.randbelow(10**6))
 
 
-def weather(storm: Storm, env: Mapping[str, str], *, orders: int, kills: Mapping[str, int]) -> None:
+def weather(
+    storm: Storm,
+    env: Mapping[str, str],
+    undisturbed: Undisturbed,
+    *,
+    orders: int,
+    kills: Mapping[str, int],
+    steps: Sequence[int] = (2, 3, 4),
+) -> aftermath.Rows:
     """Order videos while the storm blows, delete every tenth, and look at everything when it is over."""
     sys.stdout.write(f"\nFMLX_TEST_SEED={storm.seed}\n")
     rng, began = random.Random(storm.seed), time.monotonic()
-    with Customer(storm.port) as customer, storm.blowing():
+    with Customer(storm.port, steps) as customer, storm.blowing():
         wait_for(lambda: customer.ask("GET", "/v1/models/demo-video").is_success, 60, "a node having found the model")
         ids = [customer.make(number, rng) for number in range(orders)]
         gone = ids[::10]
@@ -54,7 +63,9 @@ def weather(storm: Storm, env: Mapping[str, str], *, orders: int, kills: Mapping
     for video_id, row in rows["jobs"].items():
         aftermath.check_job(video_id, row)
     aftermath.check_nothing_is_left(storm.home, rows)
+    aftermath.check_frames(rows, undisturbed)
     assert storm.doubles == []
+    return rows
 
 
 def _ended(customer: Customer) -> int:
@@ -67,14 +78,28 @@ def _all_ended(customer: Customer, kept: Sequence[str]) -> bool:
     return set(statuses.values()) <= ENDED
 
 
-def test_sixty_jobs_survive_a_house_that_is_killed_over_and_over(house: Path, seed: int) -> None:
+def test_sixty_jobs_survive_a_house_that_is_killed_over_and_over(
+    house: Path, seed: int, undisturbed: Undisturbed
+) -> None:
     env = {**PATIENT, "FMLX_VIDEO_WORKERS": "2"}
     storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (0.0, 16.0))], seed)
-    weather(storm, env, orders=70, kills={"site and node": 10, "worker": 15})
+    weather(storm, env, undisturbed, orders=70, kills={"site and node": 10, "worker": 15})
+
+
+def test_forty_long_denoisings_go_on_from_their_checkpoints_and_give_the_same_frames(
+    house: Path, seed: int, undisturbed: Undisturbed
+) -> None:
+    env = {**PATIENT, "FMLX_VIDEO_WORKERS": "2", "FMLX_VIDEO_CHECKPOINT_STEPS": "6"}
+    storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (4.0, 16.0))], seed)
+    kills = {"site and node": 4, "worker": 12}
+    rows = weather(storm, env, undisturbed, orders=45, kills=kills, steps=(30, 45))
+    assert aftermath.check_repeats(rows, at_most=6) >= 5
 
 
 @pytest.mark.services
-def test_two_nodes_that_are_killed_share_one_postgres(house: Path, seed: int, postgres: str, redis_url: str) -> None:
+def test_two_nodes_that_are_killed_share_one_postgres(
+    house: Path, seed: int, undisturbed: Undisturbed, postgres: str, redis_url: str
+) -> None:
     env = {**PATIENT, "DATABASE_URL": postgres, "REDIS_URL": redis_url}
     settle_in(house, env)
     node = (*MANAGE, "runworkers")
@@ -84,4 +109,4 @@ def test_two_nodes_that_are_killed_share_one_postgres(house: Path, seed: int, po
         Part("node two", node, {**env, "FMLX_NODE_NAME": "two"}, (0.0, 14.0)),
     ]
     storm = Storm(house, free_port(), parts, seed)
-    weather(storm, env, orders=26, kills={**{part.name: 3 for part in parts}, "worker": 5})
+    weather(storm, env, undisturbed, orders=26, kills={**{part.name: 3 for part in parts}, "worker": 5})

@@ -9,6 +9,7 @@ from pathlib import Path
 from memory.node import LocalNode
 from memory.worker_log import HEAD_BYTES, MOST_BYTES, TAIL_BYTES, WorkerLog
 from memory.workers import WorkerSpec
+from tests.helpers import wait_for
 from tests.memory.support import start
 
 LINES, LINE_BYTES = 200_000, 100
@@ -57,3 +58,15 @@ def test_the_next_worker_of_the_same_name_goes_on_with_the_log_and_with_the_coun
         ends = 8 * times // 3
         assert len(head) + int(left_out) + len(tail) == 12 + times * len(flood) + ends
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_that_begins_something_else_goes_on_in_another_log(tmp_path: Path) -> None:
+    log = WorkerLog.open(tmp_path / "first.log")
+    os.write(log.entry, b"one\n")
+    wait_for(lambda: (tmp_path / "first.log").read_text() == "one\n")
+    log.go_on_in(tmp_path / "second.log")
+    os.write(log.entry, b"two\n")
+    log.close_entry()
+    log.finish()
+    assert (tmp_path / "first.log").read_text() == "one\n"
+    assert (tmp_path / "second.log").read_text() == "two\n"

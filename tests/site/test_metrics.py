@@ -65,6 +65,7 @@ async def test_memory_workers_and_jobs_are_told_with_their_figures(client: httpx
     assert found["fmlx_jobs_known"][("queued",)] == found["fmlx_jobs_known"][("failed",)] == 1
     assert found["fmlx_jobs_failed"] == {("worker_crashed",): 1}
     assert found["fmlx_jobs_oldest_wait_seconds"][()] >= 0
+    assert found["fmlx_jobs_steps"][("true", "encode")] == found["fmlx_jobs_warm_attempts"][()] == 0
 
 
 async def test_before_anything_runs_there_is_nothing_and_no_error(client: httpx.AsyncClient) -> None:

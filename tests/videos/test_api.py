@@ -266,6 +266,26 @@ async def test_deleting_takes_row_and_files_in_any_state(client, model, node):
     assert (await client.delete(f"/v1/videos/{queued}")).status_code == 200
 
 
+async def test_a_paused_video_is_queued_for_openai_and_paused_for_us(client, model):
+    first, second = [(await make(client)).json()["id"] for _ in range(2)]
+    paused = (await client.post(f"/v1/videos/{first}/pause")).json()
+    check("VideoResource", paused)
+    assert (paused["status"], paused["phase"], paused["paused"], paused["queue_position"]) == (
+        ("queued", "paused", True, None)
+    )
+    assert (await client.get(f"/v1/videos/{second}")).json()["queue_position"] == 1
+    assert (await client.post(f"/v1/videos/{first}/pause")).json() == paused
+    resumed = (await client.post(f"/v1/videos/{first}/resume")).json()
+    assert (resumed["paused"], resumed["queue_position"], resumed["waiting_reason"]) == (False, 1, None)
+    assert (await client.post(f"/v1/videos/{first}/resume")).json() == resumed
+    await client.post(f"/v1/videos/{first}/pause")
+    assert (await client.post(f"/v1/videos/{first}/cancel")).json()["paused"] is False
+    for action in ("pause", "resume"):
+        refused = await client.post(f"/v1/videos/{first}/{action}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "video_already_finished")
+        assert (await client.post(f"/v1/videos/video_0/{action}")).status_code == 404
+
+
 async def test_cancelling_ends_as_failed_and_only_once(client, model):
     job_id = (await make(client)).json()["id"]
     cancelled = (await client.post(f"/v1/videos/{job_id}/cancel")).json()

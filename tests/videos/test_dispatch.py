@@ -10,13 +10,14 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from inference.models import ModelFolder
-from memory import LocalNode, Priority, Shortage
+from memory import LocalNode, NoRoom, Priority, Shortage
 from memory.inprocess import InProcessLauncher
 from memory.models import Lease, Node
 from tests.helpers import await_for
-from videos import dispatch, jobs
+from videos import dispatch, jobs, pausing
+from videos.errors import AlreadyFinished
 from videos.models import VideoJob
-from videos.predictor import built_in
+from videos.predictor import built_in, predict
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
@@ -47,7 +48,7 @@ def breaks(channel, spec):
 def home(tmp_path, settings):
     (tmp_path / "runtimes" / "mlx-gen" / "bin").mkdir(parents=True)
     (tmp_path / "runtimes" / "mlx-gen" / "bin" / "python").touch()
-    changes = {"home": tmp_path, "video_backoff_seconds": 0.0}
+    changes = {"home": tmp_path, "video_backoff_seconds": 0.0, "video_idle_seconds": 0.0}
     settings.FMLX = django_settings.FMLX.model_copy(update=changes)
     return tmp_path
 
@@ -71,6 +72,12 @@ async def ended(job):
 
     await await_for(over, what="the job to end")
     return job
+
+
+@pytest.fixture
+def stays(home, settings):
+    """Generators stay for five minutes."""
+    settings.FMLX = settings.FMLX.model_copy(update={"video_idle_seconds": 300.0})
 
 
 async def told(job):
@@ -183,9 +190,9 @@ async def test_a_small_job_may_overtake_one_that_waits_for_memory_but_only_so_of
         too_little = built_in(await folder()).peak(512, 512, 17) - 1
         other = await sync_to_async(ledger.reserve)("engine", "chat", room.ceiling - too_little)
         for expected in small[:2]:
-            (job, lease, _), _ = await choose()
+            (job, place, _), _ = await choose()
             assert job.pk == expected.pk
-            await sync_to_async(ledger.release)(lease)
+            await sync_to_async(ledger.release)(place.lease)
         await big.arefresh_from_db()
         assert (big.overtaken, "is needed" in big.waiting_reason) == (2, True)
         assert (await choose())[0] is None
@@ -221,3 +228,68 @@ async def test_the_youngest_job_gives_way_when_others_took_the_memory_and_it_cos
         assert await told(elder) == ["started"]
     await younger.arefresh_from_db()
     assert (younger.status, younger.attempt_count) == ("queued", 0)
+
+
+async def idle_lease():
+    return await Lease.objects.filter(holder="demo-video (idle)").afirst()
+
+
+async def test_a_generator_stays_for_the_next_job_and_leaves_when_another_worker_needs_its_memory(stays, make_job):
+    async with dispatching(draws) as node:
+        first = await ended(await sync_to_async(make_job)())
+        lease = await await_for(idle_lease, what="the generator to be idle")
+        [worker] = node.workers
+        second = await ended(await sync_to_async(make_job)(seed=2))
+        await await_for(idle_lease, what="the generator to be idle again")
+        assert (set(node.workers), (await idle_lease()).pk) == ({worker}, lease.pk)
+        room = await sync_to_async(node.ledger.room)()
+        with pytest.raises(NoRoom):
+            await node.reserve("engine", "chat", room.ceiling)
+        await await_for(no_lease, what="the generator to leave")
+        assert node.workers == set()
+    attempts = [await job.attempts.aget() for job in (first, second)]
+    assert [attempt.warm for attempt in attempts] == [False, True]
+    assert [attempt.outcome for attempt in attempts] == ["completed", "completed"]
+
+
+async def test_a_generator_leaves_when_no_job_comes_in_its_time(stays, make_job, settings):
+    settings.FMLX = settings.FMLX.model_copy(update={"video_idle_seconds": 0.2})
+    async with dispatching(draws) as node:
+        await ended(await sync_to_async(make_job)())
+        await await_for(lambda: not node.workers, what="the generator to leave")
+        await await_for(no_lease, what="its lease to be released")
+
+
+async def test_a_generator_takes_a_larger_job_under_a_lease_that_grows(stays, make_job):
+    async with dispatching(draws) as node:
+        await ended(await sync_to_async(make_job)())
+        await await_for(idle_lease, what="the generator to be idle")
+        [worker] = node.workers
+        large = await ended(await sync_to_async(make_job)(width=512, height=512))
+        promised = await sync_to_async(predict)(await folder(), 512, 512, 17)
+        assert (await large.attempts.aget()).lease_bytes == promised
+        assert worker.watch.lease == promised
+
+
+async def test_a_paused_job_leaves_its_worker_and_the_line_until_it_is_resumed(home, make_job):
+    job = await sync_to_async(make_job)()
+    async with dispatching(waits) as node:
+        await await_for(lambda: node.workers, what="the worker to run")
+        await await_for(lambda: jobs.held_by(node.row.pk).filter(step=1).aexists(), what="a step to be reported")
+        await job.arefresh_from_db()
+        paused = await sync_to_async(pausing.pause)(job)
+        await await_for(lambda: not node.workers, what="the worker to go")
+        assert (paused.status, paused.paused, paused.attempt_count, paused.step) == ("queued", True, 0, 1)
+        assert await sync_to_async(dispatch.Dispatcher(node)._choose)() == (None, [])
+    assert (await job.history.aget(what="paused")).message.startswith("It was denoising, step 1 of 2")
+    async with dispatching(draws):
+        assert await sync_to_async(jobs.queue_position)(paused) is None
+        await sync_to_async(pausing.resume)(paused)
+        done = await ended(job)
+    assert (done.status, done.paused, await told(done)) == (
+        "completed",
+        False,
+        ["started", "paused", "resumed", "started", "completed"],
+    )
+    with pytest.raises(AlreadyFinished):
+        await sync_to_async(pausing.pause)(done)

@@ -7,14 +7,15 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from fmlx_site.templatetags.units import duration, size
 from inference.models import ModelFolder
 from memory.models import Lease
 from videos import jobs
-from videos.models import Artifact, Attempt, VideoJob
+from videos.models import Artifact, Attempt, Step, VideoJob
 
-MOST_QUERIES = 8
+MOST_QUERIES = 9
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_viewer_sees_but_may_not_change(viewer, make_job):
     assert 'id="video-form"' not in html
     assert "Delete…" not in html
     assert viewer.post("/videos/", {}).status_code == 403
-    for action in ("cancel", "delete"):
+    for action in ("cancel", "delete", "pause", "resume"):
         assert viewer.post(f"/videos/{job.pk}/{action}/").status_code == 403
     assert viewer.post("/videos/rescan/").status_code == 403
     assert VideoJob.objects.get().status == "queued"
@@ -121,6 +122,31 @@ def test_cancelling_and_deleting_ask_first_and_act_by_post_only(site, make_job):
     assert b"was deleted" in site.post(f"/videos/{job.pk}/delete/", follow=True).content
     assert not VideoJob.objects.exists()
     assert site.get(f"/videos/{job.pk}/").status_code == 404
+
+
+def test_a_video_is_paused_and_resumed_by_its_buttons(site, make_job):
+    job = make_job()
+    assert "Pause</button>" in site.get("/videos/").content.decode()
+    html = site.post(f"/videos/{job.pk}/pause/", follow=True).content.decode()
+    assert "What was computed is kept." in html
+    assert f'action="/videos/{job.pk}/resume/"' in html
+    assert "data-paused" in html
+    assert VideoJob.objects.get().paused
+    assert "back in the queue" in site.post(f"/videos/{job.pk}/resume/", follow=True).content.decode()
+    assert not VideoJob.objects.get().paused
+    VideoJob.objects.update(status="failed")
+    assert b"nothing to pause" in site.post(f"/videos/{job.pk}/pause/", follow=True).content
+    assert site.get(f"/videos/{job.pk}/pause/").status_code == 405
+
+
+def test_details_say_which_results_were_reused(site, make_job, node):
+    job, _ = completed(make_job, node)
+    Step.objects.create(job=job, name="encode", key="e" * 64, bytes=4096, reused=True, made_at=timezone.now())
+    Step.objects.create(job=job, name="decode", key="d" * 64)
+    html = site.get(f"/videos/{job.pk}/").content.decode()
+    assert "Prompt embeddings" in html
+    assert "reused from an earlier video" in html
+    assert "not made yet" in html
 
 
 def test_the_file_is_served_to_the_session_with_range(site, make_job, node, settings):

@@ -32,3 +32,8 @@ def said(parts: list[dict[str, Any]], text: str) -> SafeString:
     """In the reader's language; what was said in plain words, and what is older than its parts, in English."""
     spelled = [(word, part["say"] == TEXT) for word, part in spell(parts or parts_of(text))]
     return format_html_join(" ", "<span{}>{}</span>", [(LANG if plain else "", word) for word, plain in spelled])
+
+
+@register.filter
+def step_word(name: str) -> words.Word:
+    return words.STEPS.get(name, name)

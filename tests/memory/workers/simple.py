@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from memory.protocol import Channel, WorkerFailed, serve_one
+from memory.protocol import Channel, WorkerFailed, serve
 
 Spec = dict[str, Any]
 FOREVER = threading.Event()
@@ -135,4 +135,4 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.ignore_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(serve_one(Channel.inherited(arguments.fd), "test", "test", {"python": "3"}, work))
+    raise SystemExit(serve(Channel.inherited(arguments.fd), "test", "test", {"python": "3"}, work))

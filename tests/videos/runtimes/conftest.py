@@ -1,5 +1,6 @@
 """The real worker, in the real runtime, at the other end of a real socket."""
 
+import itertools
 import json
 import os
 import shutil
@@ -53,13 +54,13 @@ class Worker:
         raise AssertionError(f"The worker ended first.\n{self.messages[-3:]}\n{self.log.read_text()[-3000:]}")
 
     def until_phase(self, phase: str, step: int = 0) -> Json:
-        return self.until(lambda message: message.get("phase") == phase and message["step"] >= step)
+        return self.until(lambda message: message.get("phase") == phase and message.get("step", 0) >= step)
 
     def outcome(self) -> Json:
         return self.until(lambda message: message["type"] in ("done", "failed"))
 
     def events(self) -> list[tuple[str, int, int]]:
-        found = [message for message in self.messages if message["type"] == "event"]
+        found = [message for message in self.messages if message["type"] == "event" and "total_steps" in message]
         return [(event["phase"], event["step"], event["total_steps"]) for event in found]
 
     def exited_within(self, seconds: float) -> float:
@@ -140,7 +141,12 @@ def output_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spec(demo_model: Path, output_dir: Path) -> Json:
+def artifacts_dir(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts"
+
+
+@pytest.fixture
+def spec(demo_model: Path, output_dir: Path, artifacts_dir: Path) -> Json:
     return {
         "model_dir": str(demo_model),
         "prompt": "a red cat runs over the sea",
@@ -155,6 +161,7 @@ def spec(demo_model: Path, output_dir: Path) -> Json:
         "guidance_scale_2": None,
         "flow_shift": None,
         "output_dir": str(output_dir),
+        "artifacts_dir": str(artifacts_dir),
         "lease_bytes": 4 * 1024**3,
         "low_ram": True,
         "verify": True,
@@ -175,12 +182,15 @@ def start_worker(runtime_python: Path, tmp_path: Path) -> Iterator[Callable[[], 
 
 
 @pytest.fixture
-def generate(start_worker: Callable[[], Worker], spec: Json) -> Callable[..., Json]:
-    """Run one worker to its end with the given changes to `spec`; its last message."""
+def generate(start_worker: Callable[[], Worker], spec: Json, tmp_path: Path) -> Callable[..., Json]:
+    """Run one worker to its end with the given changes to `spec`; its last message. It finds no artifacts of another
+    unless it is told where they are."""
+    runs = itertools.count()
 
     def run(**changes: Any) -> Json:
         worker = start_worker()
-        worker.send("start", spec=spec | changes)
+        own = {"artifacts_dir": str(tmp_path / f"own-{next(runs)}")}
+        worker.send("start", spec=spec | own | changes)
         return worker.outcome()
 
     return run

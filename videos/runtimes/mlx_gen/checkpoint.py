@@ -55,10 +55,13 @@ class Checkpoint:
         return any(self.index.get("transformer_2") or ())
 
     @property
+    def denoisers(self) -> tuple[str, ...]:
+        return ("transformer", "transformer_2") if self.has_second_expert else ("transformer",)
+
+    @property
     def components(self) -> tuple[str, ...]:
         """The folders that hold weights which the generator loads, in loading order."""
-        second = ("transformer_2",) if self.has_second_expert else ()
-        return ("transformer", *second, "vae")
+        return (*self.denoisers, "vae")
 
     def config(self, component: str) -> Json:
         return self._json(f"{component}/config.json")

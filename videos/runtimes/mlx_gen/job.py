@@ -1,122 +1,82 @@
-"""One generation from spec to manifest: load, encode, denoise, decode, mux, verify."""
+"""One job after another from spec to manifest: encode, denoise, decode, mux; or one of these steps alone."""
 
-import hashlib
+import os
+from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 from mflux.utils.tensor_health import TensorHealthError
 
 from memory.protocol import Channel, Message, WorkerFailed
-from videos.runtimes.mlx_gen import limits, mlxgen, output, verify
+from videos.runtimes.mlx_gen import files, limits
+from videos.runtimes.mlx_gen.artifacts import Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
-from videos.runtimes.mlx_gen.mux import Mp4
+from videos.runtimes.mlx_gen.components import Components, drop_freed
 from videos.runtimes.mlx_gen.phases import Phases
-from videos.runtimes.mlx_gen.pictures import Pictures
-from videos.runtimes.mlx_gen.pipeline import Wan
+from videos.runtimes.mlx_gen.recipe import Recipe
 from videos.runtimes.mlx_gen.spec import Spec
+from videos.runtimes.mlx_gen.steps import Steps
 from videos.runtimes.mlx_gen.versions import versions
 
-VIDEO, THUMBNAIL, SHEET = "video.mp4", "thumbnail.webp", "spritesheet.webp"
 
+class Workshop:
+    """What stays in a worker from one job to the next: the modules it has loaded, and nothing else."""
 
-def run(channel: Channel, message: Message) -> Message:
-    """Make one video in `output_dir`.
+    def __init__(self) -> None:
+        self._components = Components()
+        self._home = Path.cwd()
+        self._jobs = 0
 
-    Returns:
-        The manifest: what was made, with which settings, in which time and memory.
+    def run(self, channel: Channel, message: Message) -> Message:
+        """Make one video, or do one step of it. The process is in `output_dir` while it does.
 
-    Raises:
-        WorkerFailed: `model_invalid` or `output_invalid`.
-        Aborted: the node asked for the end; nothing is left in `output_dir`.
-    """
-    spec = Spec.of(message)
-    restore = limits.apply(spec.lease_bytes, low_ram=spec.low_ram)
-    try:
-        return _generate(channel, spec)
-    finally:
-        restore()
+        Returns:
+            The manifest: what was made, with which settings, in which time and memory.
 
+        Raises:
+            WorkerFailed: `model_invalid`, `output_invalid` or `artifact_missing`.
+            Aborted: the node asked for the end; nothing is left in `output_dir`.
+        """
+        spec = Spec.of(message)
+        spec.output_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chdir(spec.output_dir)
+        restore = limits.apply(spec.lease_bytes, low_ram=spec.low_ram)
+        try:
+            return self._run(channel, spec)
+        except TensorHealthError as error:
+            raise WorkerFailed("output_invalid", f"The model computed values that are not finite: {error}") from error
+        finally:
+            restore()
+            os.chdir(self._home)
 
-def _generate(channel: Channel, spec: Spec) -> Message:
-    phases, checkpoint = Phases(channel), Checkpoint(spec.model_dir)
-    model = Wan(checkpoint, phases)
-    try:
-        video = model.generate(spec)
-        files, digest = _write(video, spec, phases)
-    except TensorHealthError as error:
-        raise WorkerFailed("output_invalid", f"The model computed values that are not finite: {error}") from error
-    wall = phases.finish()
-    return {
-        "files": files,
-        "pipeline": checkpoint.pipeline,
-        "frames_sha256": digest,
-        "prompt_truncated": model.prompt_truncated,
-        **_settings(video),
-        "phase_seconds": phases.seconds,
-        "wall_seconds": round(wall, 4),
-        "mlx_peak_bytes": limits.mlx_peak_bytes(),
-        "peak_memory_bytes": limits.peak_memory_bytes(),
-        "versions": versions(),
-    }
-
-
-def _settings(video: Any) -> dict[str, Any]:
-    """What was used, which differs from what was asked where the model has defaults or needs other sizes."""
-    return {
-        "frames": video.num_frames,
-        "fps": video.fps,
-        "width": video.width,
-        "height": video.height,
-        "duration_seconds": round(video.duration_seconds, 6),
-        "steps": video.steps,
-        "seed": video.seed,
-        "guidance_scale": video.guidance,
-        "guidance_scale_2": video.guidance_2,
-        "flow_shift": video.flow_shift,
-    }
-
-
-def _write(video: Any, spec: Spec, phases: Phases) -> tuple[dict[str, Any], str]:
-    with output.Output(spec.output_dir) as files:
-        pictures = Pictures(video.num_frames)
-        part = files.path(VIDEO)
-        with Mp4(part, fps=video.fps, width=video.width, height=video.height) as mp4:
-            digest = _decode(video, mp4, pictures)
-            phases.begin("muxing", 1)
-            mp4.finish()
-        pictures.save_thumbnail(files.path(THUMBNAIL))
-        grid = pictures.save_sheet(files.path(SHEET))
-        phases.step(1)
-        if spec.verify:
-            _verify(video, files, phases)
-        manifest = {
-            "video": output.describe(part, VIDEO, "video/mp4"),
-            "thumbnail": output.describe(files.path(THUMBNAIL), THUMBNAIL, "image/webp"),
-            "spritesheet": output.describe(files.path(SHEET), SHEET, "image/webp") | grid,
+    def _run(self, channel: Channel, spec: Spec) -> Message:
+        mx.reset_peak_memory()
+        phases, checkpoint = Phases(channel), Checkpoint(spec.model_dir)
+        self._components.begin(checkpoint, phases, low_ram=spec.low_ram)
+        recipe = Recipe.of(spec, checkpoint, self._components.config)
+        steps = Steps(spec, recipe, checkpoint, self._components, Shelf(spec.artifacts_dir, spec.output_dir), phases)
+        made = self._make(steps)
+        self._jobs += 1
+        wall = phases.finish()
+        drop_freed()
+        return {
+            **made,
+            "pipeline": checkpoint.pipeline,
+            **recipe.used,
+            "steps_made": steps.made,
+            "checkpoints": steps.account,
+            "warm": {"jobs_before": self._jobs - 1, "components": steps.warm_components},
+            "phase_seconds": phases.seconds,
+            "wall_seconds": round(wall, 4),
+            "mlx_peak_bytes": limits.mlx_peak_bytes(),
+            "peak_memory_bytes": limits.peak_memory_bytes(),
+            "versions": versions(),
         }
-        files.commit()
-    return manifest, digest
 
-
-def _decode(video: Any, mp4: Mp4, pictures: Pictures) -> str:
-    """Take the frames one slice at a time. Returns the SHA-256 of their raw RGB bytes."""
-    digest, count = hashlib.sha256(), 0
-    for batch in mlxgen.frame_batches(video):
-        for frame in batch:
-            mp4.add(frame)
-            pictures.add(count, frame)
-            digest.update(frame.tobytes())
-            count += 1
-    return digest.hexdigest()
-
-
-def _verify(video: Any, files: output.Output, phases: Phases) -> None:
-    phases.begin("verifying", 1)
-    verify.require_playable(
-        files.path(VIDEO),
-        frames=video.num_frames,
-        fps=video.fps,
-        width=video.width,
-        height=video.height,
-        checkpoint=phases.checkpoint,
-    )
-    phases.step(1)
+    def _make(self, steps: Steps) -> dict[str, Any]:
+        """All steps, or one. The memory that backs the frames is let go of before the manifest is written."""
+        if steps.spec.step in ("encode", "denoise", "decode"):
+            return dict(steps.run(steps.spec.step).facts)
+        frames = steps.run("decode") if not steps.spec.step else steps.given("decode")
+        made = files.make(frames, steps.recipe, steps.spec, steps.phases)
+        return {"files": made, "frames_sha256": frames.kept.sha256, **frames.facts}

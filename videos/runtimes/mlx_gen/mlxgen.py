@@ -16,6 +16,7 @@ from mflux.models.wan.model.wan_transformer import WanTransformer
 from mflux.models.wan.model.wan_vae import Wan2_2_VAE
 from mflux.models.wan.wan_initializer import WanInitializer
 from mflux.models.wan.weights import WanWeightDefinition
+from mflux.utils.video_util import VideoUtil
 from PIL.Image import Image
 
 
@@ -29,16 +30,6 @@ def module(name: str, config: Any, vae_class: type = Wan2_2_VAE) -> Any:
     if name == "vae":
         return vae_class(**WanInitializer._vae_kwargs(config))
     return WanTransformer(**WanInitializer._transformer_kwargs(config))
-
-
-def prepare(model: Any, config: Any, root: Path) -> None:
-    """Set what `Wan2_2_TI2V.__init__` sets, but for the components and the tokenizer."""
-    WanInitializer._init_config(model, config, root, WanWeightDefinition.for_config(config))
-    model.quantize_arg = model.bits = None
-    model.transformer = model.transformer_2 = None
-    model.lora_paths, model.lora_scales, model.lora_target_roles = [], [], []
-    model._high_noise_reload_count = 0
-    model._last_prompt_truncation = None
 
 
 def read_weights(root: Path, component: Any) -> LoadedWeights:
@@ -70,7 +61,7 @@ def clean_prompt(text: str) -> str:
     return str(Wan2_2_TI2V._prompt_clean(text))
 
 
-def frame_batches(video: Any) -> Iterable[list[Image]]:
-    """Decode a GeneratedVideo a few frames at a time, which its public `frames` would hold all at once."""
-    batches: Iterable[list[Image]] = video._frame_batches_factory()
+def frame_batches(slices: Iterable[Any], total: int) -> Iterable[list[Image]]:
+    """Pictures of decoded latent slices, a few at a time. Raises TensorHealthError for values that are not finite."""
+    batches: Iterable[list[Image]] = VideoUtil.decoded_latent_slices_to_frame_batches(slices, total_frames=total)
     return batches

@@ -1,6 +1,7 @@
 """Where the work has got to: events to the node, and how long each phase took."""
 
 import time
+from typing import Any
 
 from memory.protocol import Channel
 
@@ -24,6 +25,14 @@ class Phases:
     def step(self, done: int) -> None:
         """Raises Aborted if the node asked for the work to end."""
         self._channel.event(self._current or "", step=done, total_steps=self._total)
+
+    def tell(self, what: str, **fields: Any) -> None:
+        """Report a fact that is no progress. Raises Aborted as the others do."""
+        self._channel.event(what, **fields)
+
+    @property
+    def begun(self) -> bool:
+        return self._current is not None
 
     def checkpoint(self) -> None:
         self._channel.checkpoint()

@@ -7,10 +7,16 @@ from typing import Any
 
 from memory.protocol import WorkerFailed
 
+PATHS = ("model_dir", "output_dir", "artifacts_dir")
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Sizes in pixels, `fps` in frames per second, `lease_bytes` in bytes; None means the model's default."""
+    """Sizes in pixels, `fps` in frames per second, `lease_bytes` in bytes; None means the model's default.
+
+    `artifacts_dir` is where steps find and leave what they hand on; `step` names the one to do, and all are done when
+    it is empty. The denoise state is written down every `checkpoint_steps` steps or `checkpoint_seconds` seconds.
+    """
 
     model_dir: Path
     prompt: str
@@ -21,6 +27,7 @@ class Spec:
     steps: int
     seed: int
     output_dir: Path
+    artifacts_dir: Path
     lease_bytes: int
     negative_prompt: str | None = None
     guidance_scale: float | None = None
@@ -28,6 +35,9 @@ class Spec:
     flow_shift: float | None = None
     low_ram: bool = True
     verify: bool = True
+    step: str = ""
+    checkpoint_steps: int = 5
+    checkpoint_seconds: float = 30.0
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> "Spec":
@@ -37,7 +47,7 @@ class Spec:
             WorkerFailed: a field is missing.
         """
         known = {field.name: message[field.name] for field in fields(cls) if field.name in message}
-        known |= {name: Path(known[name]) for name in ("model_dir", "output_dir") if name in known}
+        known |= {name: Path(known[name]) for name in PATHS if known.get(name)}
         try:
             return cls(**known)
         except TypeError as error:

@@ -1,23 +1,32 @@
-"""python -m videos.runtimes.mlx_gen.worker --fd N: makes one video for the node at the other end of socket N."""
+"""python -m videos.runtimes.mlx_gen.worker --fd N: makes videos for the node at the other end of socket N."""
 
 import argparse
 import sys
+from typing import Any
 
-from memory.protocol import Channel, Message, serve_one
+from memory.protocol import Channel, Message, serve
 from videos.runtimes.mlx_gen.versions import versions
+
+
+class Generator:
+    """MLX is imported with the first job, after the hello: failing to is reported."""
+
+    def __init__(self) -> None:
+        self._workshop: Any = None
+
+    def work(self, channel: Channel, spec: Message) -> Message:
+        from videos.runtimes.mlx_gen.job import Workshop  # noqa: PLC0415
+
+        self._workshop = self._workshop or Workshop()
+        made: Message = self._workshop.run(channel, spec)
+        return made
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True, help="the inherited, connected Unix socket")
     channel = Channel.inherited(parser.parse_args().fd)
-    return serve_one(channel, "generator", "mlx-gen", versions(), _work)
-
-
-def _work(channel: Channel, spec: Message) -> Message:
-    from videos.runtimes.mlx_gen import job  # noqa: PLC0415  MLX is imported after the hello: failing to is reported
-
-    return job.run(channel, spec)
+    return serve(channel, "generator", "mlx-gen", versions(), Generator().work)
 
 
 if __name__ == "__main__":

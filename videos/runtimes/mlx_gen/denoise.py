@@ -1,0 +1,145 @@
+"""The denoise loop, one step after another, on mlx-gen's transformers and solvers.
+
+`Wan2_2_TI2V.generate_video` of mlx-gen 0.38.0 in the order of its operations, so that the latents are the same to the
+bit, but with a state between steps that can be written down and taken up again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+from mflux.models.common.config.model_config import ModelConfig
+from mflux.models.wan.latent_creator import WanTimestepPolicy
+from mflux.models.wan.scheduler import WanEulerScheduler, WanUniPCMultistepScheduler
+from mflux.utils.tensor_health import TensorHealth
+
+from videos.runtimes.mlx_gen.components import Components, drop_freed
+from videos.runtimes.mlx_gen.recipe import Recipe
+
+FIRST, SECOND = "transformer", "transformer_2"
+
+
+@dataclass(slots=True)
+class State:
+    """Between two steps: `step` are done. `latents` is float32 [B, C, T, H, W]."""
+
+    step: int
+    latents: mx.array
+    solver: Any
+
+    def arrays(self) -> dict[str, mx.array]:
+        """Everything that the next step reads, with the random generator's own state."""
+        found = {"latents": self.latents, "random": mx.random.state[0]}
+        if isinstance(self.solver, WanUniPCMultistepScheduler):
+            past = {f"output_{place}": output for place, output in enumerate(self.solver.model_outputs)}
+            found |= {"last_sample": self.solver.last_sample, **past}
+        return {name: array for name, array in found.items() if array is not None}
+
+    def facts(self) -> dict[str, Any]:
+        names = ("timestep_list", "lower_order_nums", "this_order", "step_index")
+        solver = {name: getattr(self.solver, name) for name in names if hasattr(self.solver, name)}
+        return {"step": self.step, "solver": solver}
+
+
+def begin(recipe: Recipe) -> State:
+    """Noise from the seed."""
+    mx.random.seed(recipe.seed)
+    return State(0, mx.random.normal(recipe.latents, dtype=mx.float32), _solver(recipe))
+
+
+def take_up(recipe: Recipe, arrays: dict[str, mx.array], facts: dict[str, Any]) -> State:
+    """The state that was written down with `State.arrays` and `State.facts`."""
+    solver = _solver(recipe)
+    for name, value in facts["solver"].items():
+        setattr(solver, name, value)
+    if isinstance(solver, WanUniPCMultistepScheduler):
+        solver.last_sample = arrays.get("last_sample")
+        solver.model_outputs = [arrays.get(f"output_{place}") for place in range(solver.solver_order)]
+    high, low = arrays["random"].tolist()
+    mx.random.seed(high << 32 | low)  # MLX's state is its seed's two words
+    return State(int(facts["step"]), arrays["latents"], solver)
+
+
+def _solver(recipe: Recipe) -> Any:
+    if recipe.solver == "euler":
+        solver = WanEulerScheduler(flow_shift=recipe.flow_shift)
+    else:
+        schedule = {"flow_sigma_schedule": recipe.sigma_schedule} if recipe.sigma_schedule else {}
+        solver = WanUniPCMultistepScheduler(flow_shift=recipe.flow_shift, **schedule)
+    solver.set_timesteps(recipe.steps)
+    return solver
+
+
+def experts(recipe: Recipe, done: int) -> list[str]:
+    """The transformers that the steps after the first `done` need, in the order of their use."""
+    timesteps = _solver(recipe).timesteps.tolist()[done:]
+    return list(dict.fromkeys(_expert(recipe, timestep) for timestep in timesteps))
+
+
+def _expert(recipe: Recipe, timestep: float) -> str:
+    return FIRST if recipe.boundary is None or timestep >= recipe.boundary else SECOND
+
+
+def steps(
+    recipe: Recipe, state: State, embeds: tuple[mx.array, mx.array | None], components: Components, *, frugal: bool
+) -> Iterator[State]:
+    """Yields the state after each step that is left. `frugal`: give MLX's freed buffers back between blocks."""
+    timesteps = state.solver.timesteps.tolist()
+    for timestep in timesteps[state.step :]:
+        expert = _expert(recipe, timestep)
+        transformer = components.use(expert)
+        guidance = recipe.guidance if expert == FIRST or recipe.guidance_2 is None else recipe.guidance_2
+        noise = _predict(recipe, state.latents, timestep, embeds, transformer, guidance=guidance, frugal=frugal)
+        state.latents = state.solver.step(noise.astype(mx.float32), timestep, state.latents, return_dict=False)[0]
+        del transformer, noise
+        mx.eval(state.latents)
+        state.step += 1
+        yield state
+        if frugal:
+            drop_freed()
+
+
+def _predict(
+    recipe: Recipe,
+    latents: mx.array,
+    timestep: float,
+    embeds: tuple[mx.array, mx.array | None],
+    transformer: Any,
+    *,
+    guidance: float,
+    frugal: bool,
+) -> mx.array:
+    """The noise as the model sees it: with guidance, what the prompt adds to the negative prompt, amplified."""
+    fields = {
+        "hidden_states": latents.astype(ModelConfig.precision),
+        "timestep": _timestep(recipe, timestep, transformer),
+        "clear_cache_each_block": frugal,
+    }
+    positive, negative = embeds
+    noise = _settled(transformer(encoder_hidden_states=positive, **fields), frugal=frugal)
+    if negative is None:
+        return noise
+    without = _settled(transformer(encoder_hidden_states=negative, **fields), frugal=frugal)
+    return _settled(without + guidance * (noise - without), frugal=frugal)
+
+
+def _settled(prediction: mx.array, *, frugal: bool) -> mx.array:
+    if frugal:
+        mx.eval(prediction)
+        mx.synchronize()
+        mx.clear_cache()
+    return prediction
+
+
+def _timestep(recipe: Recipe, timestep: float, transformer: Any) -> mx.array:
+    if recipe.expanded_timesteps:
+        return WanTimestepPolicy.expand_for_text_to_video(
+            latent_shape=recipe.latents, timestep=timestep, patch_size=transformer.patch_size
+        )
+    return mx.full((recipe.latents[0],), timestep, dtype=mx.float32)
+
+
+def require_finite(array: mx.array, phase: str, name: str) -> None:
+    """Raises mlx-gen's TensorHealthError."""
+    TensorHealth.ensure_finite(array, name=name, phase=f"wan-{phase}")

@@ -1,0 +1,163 @@
+"""The steps of a job, from what is kept of it already to the frames: encode, denoise, decode.
+
+Each step's output is on the shelf under its key, so a step that was done, for this job or for another, is not done
+again. Mux, the last, makes the files and is in `files.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+from mflux.models.common.config.model_config import ModelConfig
+
+from memory.protocol import Aborted, WorkerFailed
+from videos.runtimes.mlx_gen import arrays, denoise, keys, mlxgen
+from videos.runtimes.mlx_gen.artifacts import Found, Kept, Shelf
+from videos.runtimes.mlx_gen.checkpoint import Checkpoint
+from videos.runtimes.mlx_gen.checkpoints import Checkpoints
+from videos.runtimes.mlx_gen.components import Components, drop_freed
+from videos.runtimes.mlx_gen.phases import Phases
+from videos.runtimes.mlx_gen.prompts import PromptEncoder
+from videos.runtimes.mlx_gen.recipe import PROMPT_TOKENS, Recipe
+from videos.runtimes.mlx_gen.spec import Spec
+
+KINDS = {"encode": "embeds", "denoise": "latents", "decode": "frames"}
+
+
+@dataclass
+class Steps:
+    """One job's. `made` says of each step that was asked for what it gave, and whether that was there before."""
+
+    spec: Spec
+    recipe: Recipe
+    checkpoint: Checkpoint
+    components: Components
+    shelf: Shelf
+    phases: Phases
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    account: dict[str, float] = field(default_factory=dict)
+    warm_components: int = 0
+
+    def __post_init__(self) -> None:
+        prints, precision = self.components.fingerprints, str(ModelConfig.precision)
+        tokens = {"limit": PROMPT_TOKENS, "tokenizer": keys.digest(self.checkpoint.tokenizer)}
+        encode = keys.key(
+            "encode", texts=self.recipe.texts, encoder=prints["text_encoder"], precision=precision, **tokens
+        )
+        experts = {name: prints[name] for name in self.checkpoint.denoisers}
+        settings = self.recipe.denoising
+        latents = keys.key("denoise", embeds=encode, settings=settings, experts=experts, precision=precision)
+        frames = keys.key("decode", latents=latents, vae=prints["vae"], frames=self.recipe.frames, precision=precision)
+        self.keys = {"encode": encode, "denoise": latents, "decode": frames}
+        self.names = {step: f"{KINDS[step]}-{key}" for step, key in self.keys.items()}
+        self._checkpoints = Checkpoints(
+            self.shelf, latents, every_steps=self.spec.checkpoint_steps, every_seconds=self.spec.checkpoint_seconds
+        )
+        self._state: denoise.State | None = None
+        self.phases.tell("planned", keys=self.keys)
+
+    def run(self, step: str) -> Found:
+        """What `step` gives: found on the shelf, or made from what the step before gives.
+
+        Raises:
+            WorkerFailed: `model_invalid`, `output_invalid`, or `artifact_missing` for a worker of one step alone.
+            Aborted: the node asked for the end. What was computed of the denoising is written down.
+        """
+        if found := self._there(step):
+            return found
+        before = {"denoise": "encode", "decode": "denoise"}.get(step)
+        given = self.given(before) if before else None
+        if not self.phases.begun:
+            self._load(step)
+        kept = getattr(self, f"_{step}")(given)
+        self._tell(step, kept, reused=False)
+        return self._require(step)
+
+    def given(self, step: str) -> Found:
+        if not self.spec.step:
+            return self.run(step)
+        if found := self._there(step):
+            return found
+        raise WorkerFailed("artifact_missing", f"What the step {step} gave is not there any more; it is made again.")
+
+    def _there(self, step: str) -> Found | None:
+        found = self.shelf.read(self.names[step])
+        if found:
+            self._tell(step, found.kept, reused=True)
+        return found
+
+    def _require(self, step: str) -> Found:
+        found = self.shelf.read(self.names[step])
+        if not found:
+            raise WorkerFailed("artifact_missing", f"What the step {step} gave was taken away as it was made.")
+        return found
+
+    def _tell(self, step: str, kept: Kept, *, reused: bool) -> None:
+        self.made[step] = {"key": self.keys[step], "bytes": kept.bytes, "sha256": kept.sha256, "reused": reused}
+        self.phases.tell("made", made=step, **self.made[step])
+
+    def _load(self, first: str) -> None:
+        """Prepare the modules of this step and those that follow in this process."""
+        rest: Sequence[str] = ("encode", "denoise", "decode") if not self.spec.step else (first,)
+        rest = rest[rest.index(first) :]
+        names = []
+        if "denoise" in rest:
+            self._state = self._checkpoints.newest(self.recipe)
+            names += denoise.experts(self.recipe, self._state.step if self._state else 0)
+        self.warm_components = self.components.load(names + (["vae"] if "decode" in rest else []))
+
+    def _encode(self, given: Found | None) -> Kept:
+        encoder = PromptEncoder(self.checkpoint, clean=mlxgen.clean_prompt)
+        self.components.make_room()
+        self.phases.begin("encoding", encoder.layers)
+        state, truncated = encoder.encode(self.recipe.texts, PROMPT_TOKENS, self.phases.step)
+        embeds = state.astype(ModelConfig.precision)
+        del state
+        denoise.require_finite(embeds, "prompt-encoding", "prompt_embeds")
+        tensors = arrays.to_bytes({"embeds": embeds})
+        drop_freed()
+        return arrays.write(self.shelf, self.names["encode"], tensors, {"prompt_truncated": truncated})
+
+    def _denoise(self, given: Found) -> Kept:
+        embeds = arrays.of(given)["embeds"]
+        pair = (embeds[0:1], embeds[1:2] if self.recipe.negative_prompt is not None else None)
+        state, kept_up = self._state, self._checkpoints
+        self.phases.begin("denoising", self.recipe.steps)
+        if state:
+            self.phases.tell("resumed", at=state.step, of=self.recipe.steps)
+        state = state or denoise.begin(self.recipe)
+        try:
+            for reached in denoise.steps(self.recipe, state, pair, self.components, frugal=self.spec.low_ram):
+                if reached.step < self.recipe.steps:
+                    kept_up.offer(reached)
+                self.phases.step(reached.step)
+        except Aborted:
+            kept_up.last(state)
+            raise
+        finally:
+            kept_up.close()
+        denoise.require_finite(state.latents, "pre-decode", "latents")
+        tensors = arrays.to_bytes({"latents": state.latents})
+        self.account = kept_up.account()
+        kept = arrays.write(self.shelf, self.names["denoise"], tensors, given.facts)
+        kept_up.forget()
+        return kept
+
+    def _decode(self, given: Found) -> Kept:
+        decoder = self.components.use("vae")
+        latents = arrays.of(given)["latents"].astype(ModelConfig.precision)
+        mx.eval(latents)
+        drop_freed()
+        recipe = self.recipe
+        layout = {"frames": ("U8", (recipe.frames, recipe.height, recipe.width, 3))}
+        with self.shelf.draft(self.names["decode"], layout, given.facts) as draft:
+            for frame in self._frames(decoder, latents):
+                draft.add(frame)
+            return draft.commit(durable=False)  # needed until the file is made
+
+    def _frames(self, decoder: Any, latents: mx.array) -> Iterator[bytes]:
+        slices = decoder.iter_decode_normalized_latent_slices(latents, clear_cache_each_slice=self.spec.low_ram)
+        for batch in mlxgen.frame_batches(slices, self.recipe.frames):
+            for frame in batch:
+                yield frame.tobytes()
