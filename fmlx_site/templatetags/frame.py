@@ -12,4 +12,5 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def navigation(context: template.Context) -> list[Section]:
     request: Any = context.get("request")
-    return sections(request) if request is not None and request.user.is_authenticated else []
+    user = getattr(request, "user", None)  # a page of the API's handler has none
+    return sections(request) if user is not None and user.is_authenticated else []
