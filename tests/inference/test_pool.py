@@ -229,7 +229,8 @@ async def test_an_engine_that_asks_for_more_gets_it_evicts_for_it_or_is_told_the
         assert scripted.heard("lease")[-1]["most"] == CEILING_BYTES
     resident = pool.entries["busy"].resident
     assert resident is not None
-    resident.gate = {"base_bytes": 100 * MIB}
+    scripted.base_bytes = 100 * MIB
+    await await_for(lambda: resident.status.get("base_bytes"))
     await pool.give_back(pool.entries["busy"])
     assert (await leased())["busy"] == 100 * MIB + 512 * MIB
 

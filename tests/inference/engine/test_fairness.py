@@ -52,7 +52,7 @@ def test_a_running_stream_gets_tokens_between_the_chunks_of_a_newcomer(engine: E
     came = tokens(engine, steady) - before
     engine.send("abort", id=steady)
     engine.answer(steady)
-    assert chunks > 4
+    assert chunks >= 3
     assert came >= chunks - 3  # one for every chunk, but for those under way at both ends
 
 
