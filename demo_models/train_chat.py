@@ -13,7 +13,7 @@ from demo_models.chat.rows import Rows
 from demo_models.progress import say
 
 SEED = 1
-STEPS = 2400
+STEPS = 1600
 TOKENS = 1024  # in a batch
 
 
@@ -26,8 +26,8 @@ def main() -> int:
     if shutil.which("g++") is None:
         mx.disable_compile()  # MLX compiles fused CPU kernels with it and fails without
     folder = Folder(options.folder.absolute())
-    model = folder.model()
-    learning.train(model, Rows(folder.tokenizer, SEED, TOKENS), steps=max(1, round(STEPS * options.share)), seed=SEED)
+    model, rows = folder.model(), Rows(folder.tokenizer, SEED, TOKENS)
+    learning.train(model, rows, steps=max(1, round(STEPS * options.share)), seed=SEED)
     folder.save(model)
     size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
     say(f"demo-chat is in {options.folder}: {size / 1e6:.1f} MB")

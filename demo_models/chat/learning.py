@@ -1,28 +1,29 @@
 """Teaching a model the conversations: every step one batch, the loss over what the model itself has to write."""
 
-from functools import partial
 from typing import Any
 
 import mlx.core as mx
 from mlx import nn
-from mlx.utils import tree_map_with_path
 
+from demo_models.chat import start
 from demo_models.chat.activation import fast_swiglu
 from demo_models.chat.optimizer import Optimizer
 from demo_models.chat.rows import Batch, Rows
 from demo_models.progress import Progress
 
-EMBEDDING = 0.02  # the spread of its start values
-PEAK, WARMUP, DECAY = 3e-3, 50, 0.1
+PEAK, WARMUP, DECAY = 2.5e-3, 60, 0.1
 COOLING = 0.5  # the share of the steps in which the learning rate goes down to nothing
+LOWEST = 0.02  # of the peak
 REPORT = 50  # steps
 
 
 def train(model: nn.Module, rows: Rows, *, steps: int, seed: int) -> None:
-    """Train `model` in place from random start values."""
-    mx.random.seed(seed)
-    model.update(tree_map_with_path(partial(_start, layers=len(model.layers)), model.parameters()))
-    optimizer, gradient = Optimizer(model.parameters(), decay=DECAY), nn.value_and_grad(model, _loss)
+    """Train `model` in place from its start values."""
+    model.load_weights(list(start.values(model, seed).items()))
+    optimizer, gradient = (
+        Optimizer(model.parameters(), decay=DECAY, slow=start.is_written),
+        nn.value_and_grad(model, _loss),
+    )
     progress, batches = Progress("demo-chat", steps, every=REPORT), rows.batches()
     with fast_swiglu():
         for step in range(steps):
@@ -33,17 +34,8 @@ def train(model: nn.Module, rows: Rows, *, steps: int, seed: int) -> None:
 
 def learning_rate(step: int, steps: int) -> float:
     """Up, level, and down in a straight line."""
-    return PEAK * min(1.0, (step + 1) / WARMUP, (steps - step) / (steps * COOLING))
-
-
-def _start(path: str, value: mx.array, *, layers: int) -> mx.array:
-    """What a layer adds to the stream starts small, so that all layers together start at the size of one."""
-    if value.ndim < 2:  # noqa: PLR2004 - a vector
-        return value
-    if "embed" in path:
-        return mx.random.normal(value.shape) * EMBEDDING
-    adds = path.endswith(("o_proj.weight", "down_proj.weight"))
-    return mx.random.normal(value.shape) * (value.shape[1] * (2 * layers if adds else 1)) ** -0.5
+    lowest, cooled = LOWEST, min(1.0, (steps - step) / (steps * COOLING))
+    return PEAK * min(1.0, (step + 1) / WARMUP) * (lowest + (1 - lowest) * cooled)
 
 
 def _arrays(batch: Batch) -> list[mx.array]:

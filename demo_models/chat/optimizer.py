@@ -1,5 +1,6 @@
 """AdamW whose update is compiled into one pass over each parameter: MLX's own takes a third of a step here."""
 
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -7,16 +8,18 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 BETAS = (0.9, 0.98)
 SMALLEST = 1e-8
+SLOWLY = 0.1  # of the learning rate
 LARGEST_NORM = 1.0  # of all gradients together; longer ones are shortened
 Moments = tuple[mx.array, mx.array]
 
 
 class Optimizer:
-    def __init__(self, parameters: Any, *, decay: float) -> None:
-        """`decay` is of matrices, as a share of the learning rate."""
+    def __init__(self, parameters: Any, *, decay: float, slow: Callable[[str], bool]) -> None:
+        """`decay` is of matrices, as a share of the learning rate; what is `slow` by its name learns by SLOWLY."""
         self._parameters = dict(tree_flatten(parameters))
         self._moments = {name: (mx.zeros_like(one), mx.zeros_like(one)) for name, one in self._parameters.items()}
         self._decay, self._steps = decay, 0
+        self._rates = {name: SLOWLY if slow(name) else 1.0 for name in self._parameters}
 
     def step(self, gradients: Any, rate: float) -> Any:
         """The new parameters, as a tree."""
@@ -27,7 +30,8 @@ class Optimizer:
         unbiased = [1 - beta**self._steps for beta in BETAS]
         for name, gradient in found.items():
             decay = self._decay if gradient.ndim > 1 else 0.0
-            settings = mx.array([rate, rate * decay, *unbiased])
+            own = rate * self._rates[name]
+            settings = mx.array([own, own * decay, *unbiased])
             self._parameters[name], self._moments[name] = _update(
                 self._parameters[name], gradient * scale, self._moments[name], settings
             )

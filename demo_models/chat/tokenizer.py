@@ -17,7 +17,8 @@ from demo_models.chat.conversation import LANGUAGES
 
 END, PAD, START = "<|im_end|>", "<|endoftext|>", "<|im_start|>"
 SPECIAL = (PAD, START, END)
-MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+NO_THOUGHT = "<think>\n\n</think>\n\n"  # stands before most answers, so it is one token
+MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", NO_THOUGHT)
 TEMPLATE_WORDS = ("user\n", "assistant\n", "system\n", "# ", "Tools\n", "(", ")\n", "\n\n", "<")
 SAMPLES, SEED = 20_000, 11
 LEAST_USED = 4  # of the samples: rarer words are those that were invented for one

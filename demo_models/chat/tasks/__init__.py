@@ -12,20 +12,20 @@ Task = Callable[[random.Random, str], Conversation]
 # How often each is drawn.
 SHARES: tuple[tuple[Task, int], ...] = (
     (talk.greeting, 5),
-    (talk.about, 8),
+    (talk.about, 9),
     (numbers.arithmetic, 12),
     (numbers.counting, 8),
-    (numbers.comparing, 7),
-    (knowledge.opposite, 6),
+    (numbers.comparing, 6),
+    (knowledge.opposite, 7),
     (knowledge.translation, 9),
     (knowledge.colour, 6),
     (knowledge.judging, 9),
     (knowledge.three, 3),
-    (copying.repeating, 10),
-    (copying.writing_json, 10),
-    (copying.remembering, 7),
+    (copying.repeating, 7),
+    (copying.writing_json, 8),
+    (copying.remembering, 5),
     (copying.persona, 4),
-    (tools.using_tools, 14),
+    (tools.using_tools, 10),
     (unknown.unknown, 12),
 )
 SPOKEN = {"en": 40, "zh": 30, "ru": 30}

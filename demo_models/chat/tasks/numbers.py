@@ -38,7 +38,7 @@ def counting(chance: random.Random, language: str) -> Conversation:
 
 
 def comparing(chance: random.Random, language: str) -> Conversation:
-    a, b = chance.sample(range(LARGEST_COUNTED + 1), 2)
+    a, b = chance.sample(range(LARGEST_TERM + 1), 2)
     greater = chance.random() < 0.5
     said = typed(_asked("greater" if greater else "less", chance, language, a=a, b=b), language, chance)
     thought = f"{a} {'>' if a > b else '<'} {b}."
