@@ -10,36 +10,13 @@ FOLDER = Path(__file__).with_name("languages")
 INVENTED = 0.4  # of names and cities: so that they can only be copied
 SYLLABLES = {"en": ("bdfgklmnprstvz", "aeiou"), "ru": ("бвгдзклмнпрст", "аеиоу")}
 SIGNS = "天地人山水火木金土日月云风雨花草树石大小中東西南北上下明红白青安文华国家海江河林春夏秋冬东美平心玉星"
-# Words in all three languages.
-DICTIONARY = tuple(
-    dict(zip(("en", "zh", "ru"), row.split("/"), strict=True))
-    for row in [
-        "cat/猫/кот",
-        "dog/狗/собака",
-        "water/水/вода",
-        "house/房子/дом",
-        "book/书/книга",
-        "sun/太阳/солнце",
-        "moon/月亮/луна",
-        "fish/鱼/рыба",
-        "bird/鸟/птица",
-        "bread/面包/хлеб",
-        "friend/朋友/друг",
-        "city/城市/город",
-        "red/红色/красный",
-        "white/白色/белый",
-        "black/黑色/чёрный",
-        "tree/树/дерево",
-        "milk/牛奶/молоко",
-        "apple/苹果/яблоко",
-        "school/学校/школа",
-        "river/河/река",
-        "hello/你好/привет",
-        "thanks/谢谢/спасибо",
-        "morning/早上/утро",
-        "car/汽车/машина",
-    ]
+# Words in all three languages; only the last can be a whole prompt with a meaning.
+TRANSLATED = (
+    "cat/猫/кот dog/狗/собака water/水/вода house/房子/дом book/书/книга sun/太阳/солнце fish/鱼/рыба bird/鸟/птица "
+    "bread/面包/хлеб friend/朋友/друг city/城市/город red/红色/красный white/白色/белый milk/牛奶/молоко "
+    "apple/苹果/яблоко hello/你好/привет"
 )
+DICTIONARY = tuple(dict(zip(("en", "zh", "ru"), row.split("/"), strict=True)) for row in TRANSLATED.split())
 
 
 @functools.cache

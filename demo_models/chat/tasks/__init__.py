@@ -11,9 +11,9 @@ Task = Callable[[random.Random, str], Conversation]
 
 # How often each is drawn.
 SHARES: tuple[tuple[Task, int], ...] = (
-    (talk.greeting, 5),
+    (talk.greeting, 7),
     (talk.about, 9),
-    (numbers.arithmetic, 12),
+    (numbers.arithmetic, 13),
     (numbers.counting, 8),
     (numbers.comparing, 6),
     (knowledge.opposite, 7),
@@ -23,7 +23,7 @@ SHARES: tuple[tuple[Task, int], ...] = (
     (knowledge.three, 3),
     (copying.repeating, 7),
     (copying.writing_json, 8),
-    (copying.remembering, 5),
+    (copying.remembering, 6),
     (copying.persona, 4),
     (tools.using_tools, 10),
     (unknown.unknown, 12),

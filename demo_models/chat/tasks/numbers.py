@@ -5,18 +5,17 @@ import random
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import Conversation, single, typed
 
-LARGEST_TERM = 10
+LARGEST = 10  # of sums, and of what is compared
 LARGEST_COUNTED = 20
 LONGEST, LONGEST_TO, LONGEST_DOWN = 8, 12, 10  # steps between two numbers, from one, and down to one
 
 
 def arithmetic(chance: random.Random, language: str) -> Conversation:
-    a, b = chance.randint(0, LARGEST_TERM), chance.randint(0, LARGEST_TERM)
+    a = chance.randint(0, LARGEST)
+    b = chance.randint(0, LARGEST - a)
+    sign, result, ask = "+", a + b, "add"
     if chance.random() < 0.5:
-        sign, result, ask = "+", a + b, "add"
-    else:
-        a, b = max(a, b), min(a, b)
-        sign, result, ask = "-", a - b, "subtract"
+        a, result, sign, ask = a + b, a, "-", "subtract"
     said = typed(_asked(ask, chance, language, a=a, b=b), language, chance)
     return single("arithmetic", language, said, f"{a} {sign} {b} = {result}", f"{a}, {b}.")
 
@@ -38,7 +37,7 @@ def counting(chance: random.Random, language: str) -> Conversation:
 
 
 def comparing(chance: random.Random, language: str) -> Conversation:
-    a, b = chance.sample(range(LARGEST_TERM + 1), 2)
+    a, b = chance.sample(range(LARGEST + 1), 2)
     greater = chance.random() < 0.5
     said = typed(_asked("greater" if greater else "less", chance, language, a=a, b=b), language, chance)
     thought = f"{a} {'>' if a > b else '<'} {b}."

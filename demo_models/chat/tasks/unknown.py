@@ -10,7 +10,6 @@ NEAR_MISSES, NONSENSE = 0.3, 0.15
 FEW_WORDS, MANY_WORDS = (2, 9), (10, 60)
 LETTERS = "abcdefghijklmnopqrstuvwxyz    ABCXYZ0123456789.,:;!?-+*/(){}[]<>=#@%&_абвгдежзийклмнопрстуфхцчшыьэюя"
 LARGEST = 999
-OPENING = 20  # the dictionary's words after these can be a whole prompt with a meaning, such as a greeting
 
 
 def unknown(chance: random.Random, language: str) -> Conversation:
@@ -61,7 +60,7 @@ def _any_word(chance: random.Random, language: str) -> str:
     if kind < 0.15:
         return lexicon.name(language, chance)
     if kind < 0.3:
-        return chance.choice(sorted({row[language] for row in lexicon.DICTIONARY[:OPENING]}))
+        return chance.choice(sorted({row[language] for row in lexicon.DICTIONARY[:-1]}))
     return _unknown_word(chance, language)
 
 
