@@ -11,22 +11,22 @@ Task = Callable[[random.Random, str], Conversation]
 
 # How often each is drawn.
 SHARES: tuple[tuple[Task, int], ...] = (
-    (talk.greeting, 7),
-    (talk.about, 9),
-    (numbers.arithmetic, 13),
-    (numbers.counting, 8),
-    (numbers.comparing, 6),
+    (talk.greeting, 8),
+    (talk.about, 10),
+    (numbers.arithmetic, 14),
+    (numbers.counting, 6),
+    (numbers.comparing, 7),
     (knowledge.opposite, 7),
-    (knowledge.translation, 9),
-    (knowledge.colour, 6),
-    (knowledge.judging, 9),
+    (knowledge.translation, 8),
+    (knowledge.colour, 5),
+    (knowledge.judging, 11),
     (knowledge.three, 3),
-    (copying.repeating, 7),
+    (copying.repeating, 8),
     (copying.writing_json, 8),
     (copying.remembering, 6),
     (copying.persona, 4),
     (tools.using_tools, 10),
-    (unknown.unknown, 12),
+    (unknown.unknown, 11),
 )
 SPOKEN = {"en": 40, "zh": 30, "ru": 30}
 SYSTEM = 0.1  # how often there is a system prompt that says nothing of use

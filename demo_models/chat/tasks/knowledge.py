@@ -4,7 +4,7 @@ import random
 
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import LANGUAGES, Conversation, single, typed
-from demo_models.chat.tasks.numbers import yes_or_no
+from demo_models.chat.tasks.numbers import because, yes_or_no
 
 
 def opposite(chance: random.Random, language: str) -> Conversation:
@@ -35,8 +35,8 @@ def colour(chance: random.Random, language: str) -> Conversation:
 
 def judging(chance: random.Random, language: str) -> Conversation:
     """A question to be answered by yes or no."""
-    said, right, thought = (_is_colour if chance.random() < 0.5 else _can)(chance, language)
-    return single("yes or no", language, typed(said, language, chance), yes_or_no(right, language), thought)
+    said, answer, thought = (_is_colour if chance.random() < 0.5 else _can)(chance, language)
+    return single("yes or no", language, typed(said, language, chance), answer, thought)
 
 
 def three(chance: random.Random, language: str) -> Conversation:
@@ -46,20 +46,21 @@ def three(chance: random.Random, language: str) -> Conversation:
     return single("list", language, said, kinds[kind], f"{kind}.")
 
 
-def _is_colour(chance: random.Random, language: str) -> tuple[str, bool, str]:
+def _is_colour(chance: random.Random, language: str) -> tuple[str, str, str]:
     things = lexicon.of(language)["colours"]
     thing = chance.choice(list(things))
-    right = things[thing][0]
+    right, fact = things[thing]
     asked = right if chance.random() < 0.5 else chance.choice(sorted({colour for colour, _ in things.values()}))
-    return _asked("is_colour", chance, language).format(w=thing, c=asked), asked == right, f"{thing}: {right}."
+    answer = because(fact[:-1], asked == right, language)
+    return _asked("is_colour", chance, language).format(w=thing, c=asked), answer, f"{thing}: {right}."
 
 
-def _can(chance: random.Random, language: str) -> tuple[str, bool, str]:
+def _can(chance: random.Random, language: str) -> tuple[str, str, str]:
     words = lexicon.of(language)
     who = chance.choice(list(words["able"]))
     verb = chance.randrange(len(words["verbs"]))
     asked = _asked("can", chance, language).format(w=who, v=words["verbs"][verb])
-    return asked, verb in words["able"][who], f"{who}, {words['verbs'][verb]}."
+    return asked, yes_or_no(verb in words["able"][who], language), f"{who}, {words['verbs'][verb]}."
 
 
 def _asked(ask: str, chance: random.Random, language: str) -> str:

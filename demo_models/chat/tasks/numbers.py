@@ -40,8 +40,13 @@ def comparing(chance: random.Random, language: str) -> Conversation:
     a, b = chance.sample(range(LARGEST + 1), 2)
     greater = chance.random() < 0.5
     said = typed(_asked("greater" if greater else "less", chance, language, a=a, b=b), language, chance)
-    thought = f"{a} {'>' if a > b else '<'} {b}."
-    return single("comparing", language, said, yes_or_no((a > b) == greater, language), thought)
+    relation = f"{a} {'>' if a > b else '<'} {b}"
+    return single("comparing", language, said, because(relation, (a > b) == greater, language), f"{relation}.")
+
+
+def because(fact: str, right: bool, language: str) -> str:
+    """The fact first: what is said next follows from it."""
+    return str(lexicon.of(language)["answer"]["so_yes" if right else "so_no"].format(fact=fact))
 
 
 def yes_or_no(right: bool, language: str) -> str:
