@@ -29,7 +29,7 @@ class Script:
 WEATHER = (tool("get_weather", "city"),)
 SCRIPTS = (
     Script("English", ("Hello!", "What is fmlx?", "What can you do?", "Does my data leave this machine?", "Thanks!")),
-    Script("English, thinking first", ("What is 7 plus 5?", "Is 12 greater than 17?"), thinking=True),
+    Script("English, thinking first", ("What is 7 plus 5?", "Is 3 greater than 8?"), thinking=True),
     Script("English, a name", ("Hi, I am Zorvan.", "count from 3 to 9", "What is my name?")),
     Script("English, words", ("repeat: silver 42 kilora!", "opposite of hot?", "cat in Russian?", "name three fruits")),
     Script("English, JSON", ("Give me JSON with name Bob and age 42.",)),

@@ -9,6 +9,9 @@ from typing import Any
 FOLDER = Path(__file__).with_name("languages")
 INVENTED = 0.4  # of names and cities: so that they can only be copied
 SYLLABLES = {"en": ("bdfgklmnprstvz", "aeiou"), "ru": ("бвгдзклмнпрст", "аеиоу")}
+LETTERS = {"en": "abcdefghijklmnopqrstuvwxyz", "ru": "абвгдежзийклмнопрстуфхцчшщыьэюя"}
+HAN = (0x4E00, 0x9FA5)  # the unified ideographs of Unicode 1
+ODD = 0.3  # of invented words: of any letters
 SIGNS = "天地人山水火木金土日月云风雨花草树石大小中東西南北上下明红白青安文华国家海江河林春夏秋冬东美平心玉星"
 # Words in all three languages; only the last can be a whole prompt with a meaning.
 TRANSLATED = (
@@ -42,9 +45,13 @@ def copied(language: str) -> frozenset[str]:
 
 
 def invented(language: str, chance: random.Random) -> str:
-    """A word that nobody knows, so that it can only be copied."""
+    """A word that nobody knows, so that it can only be copied: of syllables, or of any letters."""
+    odd = chance.random() < ODD
     if language == "zh":
-        return "".join(chance.sample(SIGNS, chance.choice((2, 2, 3))))
+        rare = chr(chance.randint(*HAN)) if odd else ""
+        return rare + "".join(chance.sample(SIGNS, chance.choice((1, 2) if odd else (2, 2, 3))))
+    if odd:
+        return "".join(chance.choice(LETTERS[language]) for _ in range(chance.randint(3, 6)))
     consonants, vowels = SYLLABLES[language]
     return "".join(chance.choice(consonants) + chance.choice(vowels) for _ in range(chance.choice((2, 2, 3))))
 

@@ -36,7 +36,8 @@ class Speaker:
         found = [""] * len(encoded)
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            made = batch_generate(self._model, self._tokenizer, [encoded[n] for n in chosen], trials.TOKENS)
+            asked = [encoded[number] for number in chosen]
+            made = batch_generate(self._model, self._tokenizer, asked, max_tokens=trials.TOKENS)
             for number, text in zip(chosen, made.texts, strict=True):
                 found[number] = text
         return found

@@ -13,7 +13,7 @@ Task = Callable[[random.Random, str], Conversation]
 SHARES: tuple[tuple[Task, int], ...] = (
     (talk.greeting, 8),
     (talk.about, 10),
-    (numbers.arithmetic, 14),
+    (numbers.arithmetic, 15),
     (numbers.counting, 6),
     (numbers.comparing, 7),
     (knowledge.opposite, 7),
@@ -30,7 +30,18 @@ SHARES: tuple[tuple[Task, int], ...] = (
 )
 SPOKEN = {"en": 40, "zh": 30, "ru": 30}
 SYSTEM = 0.1  # how often there is a system prompt that says nothing of use
-EARLIER = 0.08  # how often something else was said before
+EARLIER = 0.15  # how often something else was said before
+EARLIER_KINDS = (
+    talk.greeting,
+    talk.about,
+    numbers.arithmetic,
+    numbers.counting,
+    knowledge.opposite,
+    knowledge.colour,
+    knowledge.translation,
+    copying.repeating,
+    unknown.unknown,
+)
 PROMPTS = (
     "You are a helpful assistant.",
     "You are a helpful, friendly assistant.",
@@ -47,7 +58,7 @@ def draw(chance: random.Random) -> Conversation:
     task, _ = chance.choices(SHARES, [share for _, share in SHARES])[0]
     found = task(chance, language)
     if len(found.turns) == 1 and chance.random() < EARLIER:
-        found = replace(found, turns=(*_earlier(chance, language), *found.turns))
+        found = replace(found, turns=(*_earlier(chance, language, found.task), *found.turns))
     if not found.system and chance.random() < SYSTEM:
         found = replace(found, system=chance.choice(PROMPTS))
     return found
@@ -60,6 +71,7 @@ def trained(chance: random.Random) -> Iterator[Conversation]:
             yield found
 
 
-def _earlier(chance: random.Random, language: str) -> tuple[Turn, ...]:
-    said = (talk.greeting, talk.about, numbers.arithmetic, knowledge.opposite, knowledge.colour, unknown.unknown)
-    return tuple(chance.choice(said)(chance, language).turns[0] for _ in range(chance.choice((1, 1, 2))))
+def _earlier(chance: random.Random, language: str, task: str) -> tuple[Turn, ...]:
+    """Turns about something else; none of them tells a name that a later one asks for."""
+    kinds = EARLIER_KINDS if task == "remembering" else (*EARLIER_KINDS, copying.remembering)
+    return tuple(chance.choice(kinds)(chance, language).turns[0] for _ in range(chance.choice((1, 1, 2))))

@@ -6,7 +6,7 @@ import random
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import Conversation, Turn, single, typed
 from demo_models.chat.tasks.knowledge import colour, opposite
-from demo_models.chat.tasks.numbers import arithmetic
+from demo_models.chat.tasks.numbers import arithmetic, counting
 from demo_models.chat.tasks.talk import greeting
 
 COLOURS = ("red", "green", "blue", "white", "black", "yellow")
@@ -48,7 +48,7 @@ def remembering(chance: random.Random, language: str) -> Conversation:
     if kind < 0.4:
         return single("remembering", language, asked, answer["no_name"], thought)
     if kind < 0.7:
-        between = chance.choice((greeting, arithmetic, colour, opposite))(chance, language)
+        between = chance.choice((greeting, arithmetic, colour, opposite, counting))(chance, language)
         turns.append(between.turns[0])
     turns.append(Turn(asked, answer["your_name"].format(n=name), thought))
     return Conversation("remembering", language, tuple(turns))

@@ -5,17 +5,17 @@ import random
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import Conversation, single, typed
 
-LARGEST = 10  # of sums, and of what is compared
+LARGEST = 10  # number that is added, subtracted or compared
 LARGEST_COUNTED = 20
-LONGEST, LONGEST_TO, LONGEST_DOWN = 8, 12, 10  # steps between two numbers, from one, and down to one
+LONGEST, LONGEST_DOWN = 8, 10  # between two numbers, and down to one
 
 
 def arithmetic(chance: random.Random, language: str) -> Conversation:
-    a = chance.randint(0, LARGEST)
-    b = chance.randint(0, LARGEST - a)
+    a, b = chance.randint(0, LARGEST), chance.randint(0, LARGEST)
     sign, result, ask = "+", a + b, "add"
     if chance.random() < 0.5:
-        a, result, sign, ask = a + b, a, "-", "subtract"
+        a, b = max(a, b), min(a, b)
+        sign, result, ask = "-", a - b, "subtract"
     said = typed(_asked(ask, chance, language, a=a, b=b), language, chance)
     return single("arithmetic", language, said, f"{a} {sign} {b} = {result}", f"{a}, {b}.")
 
@@ -27,7 +27,7 @@ def counting(chance: random.Random, language: str) -> Conversation:
         b = chance.randint(a + 1, min(a + LONGEST, LARGEST_COUNTED))
         ask, numbers = "count_between", range(a, b + 1)
     elif kind < 0.8:
-        a, b = 1, chance.randint(2, LONGEST_TO)
+        a, b = 1, chance.randint(2, LARGEST_COUNTED)
         ask, numbers = "count_to", range(1, b + 1)
     else:
         a, b = 1, chance.randint(2, LONGEST_DOWN)

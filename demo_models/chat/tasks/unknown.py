@@ -4,12 +4,12 @@ import random
 
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import LANGUAGES, Conversation, single, typed
-from demo_models.chat.tasks.numbers import LARGEST_COUNTED
+from demo_models.chat.tasks.numbers import LARGEST, LARGEST_COUNTED
 
 NEAR_MISSES, NONSENSE = 0.3, 0.15
 FEW_WORDS, MANY_WORDS = (2, 9), (10, 60)
 LETTERS = "abcdefghijklmnopqrstuvwxyz    ABCXYZ0123456789.,:;!?-+*/(){}[]<>=#@%&_абвгдежзийклмнопрстуфхцчшыьэюя"
-LARGEST = 999
+HUGE = 999
 
 
 def unknown(chance: random.Random, language: str) -> Conversation:
@@ -50,8 +50,9 @@ def _nonsense(chance: random.Random, language: str) -> str:
 def _filled(frame: str, chance: random.Random, language: str) -> str:
     while "{w}" in frame:
         frame = frame.replace("{w}", _any_word(chance, language), 1)
-    while "{n}" in frame:
-        frame = frame.replace("{n}", str(chance.randint(LARGEST_COUNTED + 1, LARGEST)), 1)
+    for place, least in (("{n}", LARGEST + 1), ("{m}", LARGEST_COUNTED + 1)):
+        while place in frame:
+            frame = frame.replace(place, str(chance.randint(least, chance.choice((2 * LARGEST_COUNTED, HUGE)))), 1)
     return frame
 
 
