@@ -6,13 +6,28 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from demo_models import shipped
 from memory import environments
 from memory.allowlist import worker_environment
 
-PROGRAMS = {"demo-video-5b": "demo_models.train_video_5b", "demo-video": "demo_models.train_video"}
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is made: the runtime whose Python runs two modules, one that trains and one that scores."""
+
+    runtime: str
+    trainer: str
+    scorer: str
+
+
+RECIPES = {
+    "demo-chat": Recipe("mlx-lm", "demo_models.train_chat", "demo_models.score_chat"),
+    "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),
+    "demo-video": Recipe("mlx-gen", "demo_models.train_video", "demo_models.score"),
+}
 HOME = environments.ROOT / ".make" / "test-home"
 MADE = environments.ROOT / ".make" / "demo-models"
 CARD = "README.md"
@@ -20,18 +35,18 @@ CARD = "README.md"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Train the demo models from nothing, compare them and score them.")
-    parser.add_argument("names", nargs="*", choices=[[], *PROGRAMS], help="all of them when none is named")
+    parser.add_argument("names", nargs="*", choices=[[], *RECIPES], help="all of them when none is named")
     parser.add_argument("--ship", action="store_true", help="put the new weights in the place of the shipped ones")
     options = parser.parse_args()
-    python = environments.build(HOME, "mlx-gen", say=_say)
-    for name in options.names or PROGRAMS:
-        folder = MADE / name
+    for name in options.names or RECIPES:
+        recipe, folder = RECIPES[name], MADE / name
+        python = environments.build(HOME, recipe.runtime, say=_say)
         began = os.times().children_user + os.times().children_system
-        _run(python, PROGRAMS[name], folder)
+        _run(python, recipe.trainer, folder)
         cpu = os.times().children_user + os.times().children_system - began
         _say(f"{name} took {cpu / 60:.1f} CPU minutes.")
         _say(_compared(name, folder))
-        _run(python, "demo_models.score", folder)
+        _run(python, recipe.scorer, folder)
         if options.ship:
             ship(name, folder)
     return 0

@@ -80,7 +80,12 @@ class Catalog:
             raise
 
     def chat_model(self, name: str | None) -> Served:
-        """Raises ModelNotFound, WrongModelType, or InvalidRequest when none is named and there is none."""
+        """The one named, else the default, else the first of the highest rank: a real model before a demo.
+
+        Raises:
+            ModelNotFound, WrongModelType: of the one named.
+            InvalidRequest: none is named and there is none.
+        """
         if name is not None:
             model = self._find_or_fall_back(name)
             if model.type != ModelFolder.Type.CHAT:
@@ -89,7 +94,8 @@ class Catalog:
         able = [model for model in self.models.values() if model.type == ModelFolder.Type.CHAT]
         if not able:
             raise InvalidRequest("No chat model was found on this server; add one to its model folder.", param="model")
-        return next((model for model in able if model.settings.default), able[0])
+        best = max(able, key=lambda model: model.folders[0].rank)
+        return next((model for model in able if model.settings.default), best)
 
 
 def _read() -> Catalog:

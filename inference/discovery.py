@@ -128,8 +128,15 @@ def _chat(name: str, path: Path) -> Found:
         raise Unusable(f"config.json names no architecture that is served (it names {architectures or 'none'}).")
     check_weights(path)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
-    window = _context_window(config)
-    return Found(name, path, type=Type.CHAT, size_bytes=size, resident_bytes=size, context_window=window)
+    return Found(
+        name=name,
+        path=path,
+        type=Type.CHAT,
+        size_bytes=size,
+        resident_bytes=size,
+        context_window=_context_window(config),
+        rank=_own_settings(path).get("rank", 0),
+    )
 
 
 def _context_window(config: dict[str, Any]) -> int | None:

@@ -11,11 +11,12 @@ from tests.servers import manage
 
 LARGEST_BYTES = 8_000_000
 NAMES = shipped.names()
+VIDEOS = [name for name in NAMES if name.startswith("demo-video")]
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    return tmp_path / "models" / NAMES[0]
+    return tmp_path / "models" / VIDEOS[0]
 
 
 @pytest.fixture
@@ -39,11 +40,17 @@ def test_every_file_is_in_the_list_and_is_what_it_says(name: str) -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < LARGEST_BYTES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_the_site_serves_it_with_defaults_of_its_own(name: str) -> None:
     (found,) = discovery.scan([shipped.WEIGHTS / name])
     assert (found.type, found.skipped_because) == ("video", "")
     assert {"size", "frames", "fps", "steps", "guidance_scale"} <= set(found.defaults)
+
+
+def test_a_chat_model_is_served_after_real_ones() -> None:
+    (found,) = discovery.scan([shipped.WEIGHTS / "demo-chat"])
+    assert (found.type, found.skipped_because, found.rank) == ("chat", "", -1)
+    assert (found.context_window or 0) >= 2048
 
 
 def test_installing_again_changes_nothing(installed: Path) -> None:
@@ -92,7 +99,7 @@ def test_a_shipped_model_that_was_damaged_is_not_installed(
     assert not target.exists()
 
 
-CHAT = ("demo-chat", "demo-hybrid", "demo-swa")  # made there and then, with random weights
+RANDOM = ("demo-hybrid", "demo-swa")  # made there and then, with random weights
 
 
 @pytest.mark.runtime
@@ -100,7 +107,7 @@ def test_makedemo_installs_them_all_and_says_so(home: Path, runtime_python: Path
     said = manage("makedemo", home=home)
     assert all(f"{name} is installed in " in said for name in NAMES)
     assert all(changed(home / "models" / name) == [] for name in NAMES)
-    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, *CHAT}
+    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, *RANDOM}
     again = manage("makedemo", home=home).splitlines()
     assert again
     assert all("there already" in line for line in again)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from inference.api import generation
 from inference.catalog import Served, recent_catalog
-from inference.models import ApiKey, ModelSettings
+from inference.models import ApiKey, ModelFolder, ModelSettings
 from inference.pool import Pool
 from tests.helpers import await_for
 from tests.inference.scripted import Scripted
@@ -229,6 +229,9 @@ async def test_without_a_model_the_default_answers_and_an_alias_names_one(
     recent_catalog.forget()
     assert (await api.post("/v1/chat/completions", json={"messages": HELLO})).json()["model"] == "a"
     assert (await chat(api, model="Best")).json()["model"] == "b"
+    await sync_to_async(ModelFolder.objects.filter(name="a").update)(rank=-1)
+    recent_catalog.forget()
+    assert (await api.post("/v1/chat/completions", json={"messages": HELLO})).json()["model"] == "b", "a is a demo"
 
 
 async def test_models_show_what_is_in_memory_and_are_loaded_and_unloaded(api: httpx.AsyncClient) -> None:

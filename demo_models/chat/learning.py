@@ -1,0 +1,50 @@
+"""Teaching a model the conversations: every step one batch, the loss over what the model itself has to write."""
+
+from typing import Any
+
+import mlx.core as mx
+from mlx import nn
+
+from demo_models.chat import start
+from demo_models.chat.activation import fast_swiglu
+from demo_models.chat.optimizer import Optimizer
+from demo_models.chat.rows import Batch, Rows
+from demo_models.progress import Progress
+
+PEAK, WARMUP, DECAY = 2.5e-3, 60, 0.1
+COOLING = 0.5  # the share of the steps in which the learning rate goes down to nothing
+LOWEST = 0.02  # of the peak
+REPORT = 50  # steps
+
+
+def train(model: nn.Module, rows: Rows, *, steps: int, seed: int) -> None:
+    """Train `model` in place from its start values."""
+    model.load_weights(list(start.values(model, seed).items()))
+    optimizer, gradient = (
+        Optimizer(model.parameters(), decay=DECAY, slow=start.is_written),
+        nn.value_and_grad(model, _loss),
+    )
+    progress, batches = Progress("demo-chat", steps, every=REPORT), rows.batches()
+    with fast_swiglu():
+        for step in range(steps):
+            loss, found = gradient(model, *_arrays(next(batches)))
+            model.update(optimizer.step(found, learning_rate(step, steps)))
+            progress.step(step + 1, loss.item())
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Up, level, and down in a straight line."""
+    lowest, cooled = LOWEST, min(1.0, (steps - step) / (steps * COOLING))
+    return PEAK * min(1.0, (step + 1) / WARMUP) * (lowest + (1 - lowest) * cooled)
+
+
+def _arrays(batch: Batch) -> list[mx.array]:
+    return [mx.array(found) for found in (batch.tokens, batch.at, batch.wanted, batch.weights)]
+
+
+def _loss(model: Any, tokens: mx.array, at: mx.array, wanted: mx.array, weights: mx.array) -> mx.array:
+    """The head is asked only where an answer is written."""
+    states = model.model(tokens)
+    states = states.reshape(-1, states.shape[-1])[at]
+    logits = model.model.embed_tokens.as_linear(states)
+    return (nn.losses.cross_entropy(logits, wanted) * weights).sum() / weights.sum()
