@@ -26,7 +26,7 @@ from django.utils import translation
 from fmlx_site.errors import BodyTooLarge, BodyTooSlow
 from fmlx_site.server_options import BODY_MAX_BYTES
 from inference.api.errors import error_response, note, plain_status_response
-from inference.request_log.wire import exchange
+from inference.request_log.wire import exchange, keep_body
 
 BODY_SECONDS = 30.0
 BODY_BYTES_PER_SECOND = 8 * 1024  # the slowest mobile uplink; who sends less holds a place that others need
@@ -117,6 +117,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         translation.activate(settings.LANGUAGE_CODE)  # the API is in English, whatever a page before it was in
         with body:
+            keep_body(body)
             request, refusal = self.create_request(scope, body)
             if request is not None:
                 await self._answer_or_abort(request, receive, send)

@@ -41,8 +41,8 @@ async def read_json(request: HttpRequest) -> Body:
         raise UnsupportedMediaType(f"A body of type {kind!r} is not read here; send application/json.")
     _check_encoding(request)
     if int(request.headers.get("Content-Length") or LARGE_BYTES) < LARGE_BYTES:
-        return json_object(request.body)
-    return await asyncio.to_thread(lambda: json_object(request.body))
+        return _sendable(request.body)
+    return await asyncio.to_thread(lambda: _sendable(request.body))
 
 
 def _check_encoding(request: HttpRequest) -> None:
@@ -68,8 +68,6 @@ def json_object(raw: bytes) -> Body:
         raise InvalidRequest("The body must be a JSON object.", param="body")
     if raw.count(b"[") + raw.count(b"{") > MOST_DEEP and _is_deep(value):
         raise TooDeep
-    if b"\\ud" in raw.lower():
-        _check_surrogates(value)
     return value
 
 
@@ -88,12 +86,15 @@ def _is_deep(value: Any) -> bool:
     return True
 
 
-def _check_surrogates(body: Body) -> None:
+def _sendable(raw: bytes) -> Body:
     """Half of a surrogate pair can be written in JSON, and is no character that could be passed on."""
-    try:
-        json.dumps(body, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest("The body holds half of a surrogate pair, which is no text.", param="body") from None
+    body = json_object(raw)
+    if b"\\ud" in raw.lower():
+        try:
+            json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest("The body holds half of a surrogate pair, which is no text.", param="body") from None
+    return body
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> Body:

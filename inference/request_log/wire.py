@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.urls import resolve
 from django.urls.exceptions import Resolver404
 
-from inference.request_log.visit import CLIENT_GONE, Visit, visiting
+from inference.options import KEEP_BODIES
+from inference.request_log.visit import CLIENT_GONE, Visit, current_visit, visiting
 from inference.request_log.writer import writer
 
 Header = tuple[bytes, bytes]
+KEPT_BYTES = 16 * 1024
 QUIET = ("/v1/docs", "/v1/openapi.json")  # pages about the API, no use of it
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE, OPTIONS",
@@ -86,6 +88,13 @@ async def exchange(scope: Any, receive: Any, send: Any, handle: Any) -> None:
         finally:
             _note_end(visit)
             await visit.settle()
+
+
+def keep_body(body: IO[bytes]) -> None:
+    """The beginning of what was sent, if the settings say that it is kept."""
+    if KEEP_BODIES.value == "on" and (visit := current_visit()):
+        visit.body = body.read(KEPT_BYTES).decode(errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        body.seek(0)
 
 
 def _note_end(visit: Visit) -> None:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from fmlx_site import option_store
 from fmlx_site.asgi import application
 from fmlx_site.audit import Origin
 from fmlx_site.models import Change
@@ -237,6 +238,16 @@ async def test_a_request_is_written_down_with_its_figures_and_no_text(
     hour = await UsageHour.objects.aget(key=key, model="a")
     assert (hour.requests, hour.errors, hour.prompt_tokens, hour.completion_tokens) == (2, 1, 3, 3)
     assert (await ApiKey.objects.aget()).last_used_at is not None
+
+
+async def test_what_was_sent_is_kept_only_when_that_is_chosen(api: httpx.AsyncClient, make_key: MakeKey) -> None:
+    await make_key()
+    await sync_to_async(option_store.change)({"log_bodies": "on"}, Origin())
+    assert (await chat(api, seed=4711)).status_code == 200
+    await sync_to_async(option_store.change)({"log_bodies": "off"}, Origin())
+    await chat(api, seed=4711)
+    await writer.flush()
+    assert ["4711" in row.body async for row in RequestLog.objects.all()] == [False, True]
 
 
 async def test_who_leaves_is_written_down_as_499(api: httpx.AsyncClient, make_key: MakeKey, scripted: Scripted) -> None:
