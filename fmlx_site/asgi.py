@@ -23,7 +23,7 @@ LEAN = ("/v1/", "/healthz", "/readyz", "/metrics")
 async def http(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] != "/healthz":  # which tells of the process alone
         await keep_current()
-    handler = lean if scope["path"].startswith(LEAN) else pages
+    handler = lean if scope["path"].startswith(LEAN) or scope["path"] == "/v1" else pages
     await handler(scope, receive, send)
 
 

@@ -39,6 +39,8 @@ class Environment(BaseSettings):
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     admin_password: str = ""
     api_key: str = ""
+    anonymous_access: Literal["off", "loopback"] = "off"
+    cors_origins: str = ""
     node_name: str = Field(default_factory=socket.gethostname, max_length=100, pattern=r"^[\w.-]+$")
 
     memory_tier: Literal["safe", "balanced", "aggressive", "custom"] = "balanced"

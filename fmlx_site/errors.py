@@ -21,8 +21,16 @@ class Unauthorized(FmlxError):
     status, type, code = 401, "authentication_error", "invalid_api_key"
 
 
+class Forbidden(FmlxError):
+    status, type, code = 403, "permission_error", "missing_scope"
+
+
 class NotFound(FmlxError):
     status, type, code = 404, "invalid_request_error", "not_found"
+
+
+class BodyTooSlow(FmlxError):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
 
 
 class Conflict(FmlxError):

@@ -7,9 +7,10 @@ auth, request ids and error shapes live in ninja. This rests on private methods 
 
 import asyncio
 import contextlib
+import time
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -17,24 +18,39 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils import translation
 
-from fmlx_site.errors import BodyTooLarge
+from fmlx_site.errors import BodyTooLarge, BodyTooSlow
 from fmlx_site.server_options import BODY_MAX_BYTES
-from inference.api.errors import error_response, plain_status_response
+from inference.api.errors import error_response, note, plain_status_response
+from inference.request_log.wire import exchange, keep_body
+
+BODY_SECONDS = 30.0
+BODY_BYTES_PER_SECOND = 8 * 1024  # the slowest mobile uplink; who sends less holds a place that others need
+
+
+async def _in_time(receive: Any, deadline: float, body: IO[bytes]) -> Any:
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await receive()
+    except TimeoutError:
+        body.close()
+        raise BodyTooSlow(
+            f"The body did not come: after {BODY_SECONDS:.0f} s, {BODY_BYTES_PER_SECOND} bytes a second are the least."
+        ) from None
 
 
 class LimitedBody:
-    """Refuse a body that is too large before it is stored."""
+    """Refuse a body that is too large before it is stored, and one that never comes."""
 
     async def read_body(self, receive: Any) -> Any:
         body = SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, mode="w+b")  # noqa: SIM115
-        length = 0
+        length, began = 0, time.monotonic()
         while True:
-            message = await receive()
+            message = await _in_time(receive, began + BODY_SECONDS + length / BODY_BYTES_PER_SECOND, body)
             if message["type"] == "http.disconnect":
                 body.close()
                 raise RequestAborted
@@ -52,7 +68,7 @@ class PageHandler(LimitedBody, ASGIHandler):
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await super().handle(scope, receive, send)
-        except BodyTooLarge as error:
+        except (BodyTooLarge, BodyTooSlow) as error:
             await self.send_response(error_response(error), send)
 
 
@@ -70,23 +86,38 @@ class LeanHandler(LimitedBody, ASGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        get_response: Any = self._get_response_async  # type: ignore[attr-defined]
-        self._chain: Any = convert_exception_to_response(get_response)
+        self._chain: Any = convert_exception_to_response(self._get)
+
+    async def _get(self, request: HttpRequest) -> HttpResponseBase:
+        """A URL that is not there is said so without making Django's page, which needs what middleware sets."""
+        try:
+            response: HttpResponseBase = await self._get_response_async(request)  # type: ignore[attr-defined]
+        except Http404:
+            return plain_status_response(HTTPStatus.NOT_FOUND, request.path)
+        return response
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.handle(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/v1/"):
+            await exchange(scope, receive, send, self._handle)
+        else:
+            await self._handle(scope, receive, send)
+
+    async def _handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        except BodyTooLarge as error:
+        except (BodyTooLarge, BodyTooSlow) as error:
+            note(error.code)
             await self.send_response(error_response(error), send)
             return
         set_script_prefix(get_script_prefix(scope))
         translation.activate(settings.LANGUAGE_CODE)  # the API is in English, whatever a page before it was in
         with body:
+            keep_body(body)
             request, refusal = self.create_request(scope, body)
             if request is not None:
                 await self._answer_or_abort(request, receive, send)

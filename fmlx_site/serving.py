@@ -14,7 +14,9 @@ from asgiref.sync import sync_to_async
 from fmlx_site import option_store
 from fmlx_site.asgi import lean
 from fmlx_site.node import running_node
+from fmlx_site.protocol import BoundedProtocol
 from fmlx_site.server_options import LOG_LEVEL
+from inference.request_log.writer import writer
 
 T = TypeVar("T")
 GRACE_SECONDS = 3  # for open streams; with the workers' own deadlines the process is gone within 5 s
@@ -35,6 +37,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 ws="websockets-sansio",
+                http=BoundedProtocol,
             )
         )
 
@@ -69,6 +72,7 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
         server.should_exit = True
         lean.end_streams()
         await asyncio.gather(serving, node.aclose())
+        await writer.flush()
 
 
 async def run_node() -> None:

@@ -7,11 +7,13 @@ from fmlx_site import views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
 from inference.api import api
+from inference.api.auth import needs
+from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
 
-api.add_router("videos", videos)
-api.add_router("memory", memory)
+api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
+api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="videos")),
@@ -21,6 +23,8 @@ urlpatterns = [
     path("v1/", api.urls),
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
+    path("keys/", include("inference.keys.urls")),
+    path("", include("inference.request_log.urls")),
     path("memory/", include("memory.urls")),
     path("settings/", views.settings, name="settings"),
     path("settings/export/", views.export, name="settings-export"),

@@ -1,31 +1,31 @@
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from inference.models import ApiKey, ModelFolder, ModelSettings
+from fmlx_site.admin import ReadOnlyAdmin
+from fmlx_site.audit import Origin, Source
+from inference.keys import changes
+from inference.models import ApiKey, ModelFolder, ModelSettings, RequestLog, UsageHour
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A secret is shown once, when a key is made, and never kept; so keys are not made here."""
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Keys are made and changed on the Keys page, which writes the audit trail and tells every process."""
 
     list_display = ("name", "prefix", "owner", "created_at", "revoked_at")
     list_filter = ("owner", "revoked_at")
     search_fields = ("name", "prefix")
     list_select_related = ("owner",)
-    fields = ("name", "owner", "prefix", "created_at", "revoked_at")
-    readonly_fields = ("owner", "prefix", "created_at", "revoked_at")
     actions = ("revoke",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
+    @admin.action(description=_("Revoke the selected keys"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        if not request.user.has_perm("inference.change_apikey"):
+            raise PermissionDenied
+        count = sum(changes.revoke(key, Origin.of(request, Source.ADMIN)) for key in queryset)
         text = ngettext("%(count)d key was revoked.", "%(count)d keys were revoked.", count)
         self.message_user(request, text % {"count": count})
 
@@ -56,3 +56,20 @@ class ModelSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "alias", "type", "pinned", "default", "idle_seconds", "context_limit")
     list_filter = ("pinned", "default", "type")
     search_fields = ("name", "alias")
+
+
+@admin.register(RequestLog)
+class RequestLogAdmin(ReadOnlyAdmin):
+    list_display = ("at", "key", "model", "endpoint", "status", "code", "prompt_tokens", "completion_tokens", "seconds")
+    list_filter = ("status", "model", "at")
+    search_fields = ("request_id", "code", "endpoint")
+    list_select_related = ("key",)
+    show_full_result_count = False
+
+
+@admin.register(UsageHour)
+class UsageHourAdmin(ReadOnlyAdmin):
+    list_display = ("hour", "key", "model", "requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens")
+    list_filter = ("model", "hour")
+    list_select_related = ("key",)
+    show_full_result_count = False

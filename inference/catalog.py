@@ -11,7 +11,8 @@ from django.db.models import Min, QuerySet
 
 from fmlx_site.errors import InvalidRequest
 from inference.errors import ModelNotFound, WrongModelType
-from inference.models import ModelFolder, ModelSettings
+from inference.models import ApiKey, ModelFolder, ModelSettings
+from inference.request_log.visit import current_key
 
 FRESH_SECONDS = 1.0  # so old may be what a prompt is routed by
 
@@ -79,6 +80,13 @@ class Catalog:
                     return other
             raise
 
+    def seen_by(self, key: ApiKey | None) -> "Catalog":
+        """For a key with a list of models, the others are not there."""
+        if key is None or not key.allowed_models:
+            return self
+        seen = {name: model for name, model in self.models.items() if key.sees(name, model.settings.alias)}
+        return Catalog(seen, self.read_at)
+
     def chat_model(self, name: str | None) -> Served:
         """The one named, else the default, else the first of the highest rank: a real model before a demo.
 
@@ -104,7 +112,8 @@ def _read() -> Catalog:
 
 
 async def read_catalog() -> Catalog:
-    return await sync_to_async(_read)()
+    """As the key sees it that this is read for, if it is for one."""
+    return (await sync_to_async(_read)()).seen_by(current_key())
 
 
 async def find_model(name: str) -> ModelFolder:
@@ -121,8 +130,8 @@ class RecentCatalog:
     async def read(self) -> Catalog:
         latest = self._latest
         if latest is None or time.monotonic() - latest.read_at > FRESH_SECONDS:
-            latest = self._latest = await read_catalog()
-        return latest
+            latest = self._latest = await sync_to_async(_read)()
+        return latest.seen_by(current_key())
 
     def forget(self) -> None:
         self._latest = None

@@ -1,6 +1,6 @@
 import hashlib
 import secrets
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -10,19 +10,52 @@ from django.utils.translation import gettext_lazy as _
 
 KEY_PREFIX = "fmlx-"
 SHOWN_CHARACTERS = len(KEY_PREFIX) + 6
+ANONYMOUS_DIGEST = "anonymous"  # of the key of who asks without one: no digest of any secret
+LIMITS = ("requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day", "concurrent_requests")
+
+
+class Scope(models.TextChoices):
+    """What a key may be used for."""
+
+    CHAT = "chat", _("chat and completions")
+    EMBEDDINGS = "embeddings", _("embeddings and reranking")
+    VIDEOS = "videos", _("videos")
+    MODELS = "models:write", _("loading and unloading models")
+    METRICS = "metrics", _("memory and metrics")
+    ADMIN = "admin", _("everything, and what other keys did")
+
+
+def every_scope() -> list[str]:
+    return [str(scope) for scope in Scope]
 
 
 class ApiKey(models.Model):
-    """A client's credential. Only its SHA-256 is kept: 32 random bytes need no slow hash."""
+    """A client's credential. Only its SHA-256 is kept: 32 random bytes need no slow hash.
 
-    name = models.CharField(max_length=100)
+    A limit that is None is no limit. Change one with `inference.keys.changes`, which tells every process.
+    """
+
+    name = models.CharField(_("Name"), max_length=100)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
     prefix = models.CharField(max_length=16, help_text=_("The first characters, to recognise the key by."))
     digest = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(_("May be used for"), default=every_scope)
+    allowed_models = models.JSONField(
+        _("Models"), default=list, blank=True, help_text=_("The only models that it sees; none named: all.")
+    )
+    requests_per_minute = models.PositiveIntegerField(_("Requests a minute"), null=True, blank=True)
+    requests_per_day = models.PositiveIntegerField(_("Requests a day"), null=True, blank=True)
+    tokens_per_minute = models.PositiveBigIntegerField(_("Tokens a minute"), null=True, blank=True)
+    tokens_per_day = models.PositiveBigIntegerField(_("Tokens a day"), null=True, blank=True)
+    concurrent_requests = models.PositiveIntegerField(_("Requests at one time"), null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(auto_now=True)
+    expires_at = models.DateTimeField(_("Expires"), null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        ordering = ("revoked_at", "-created_at")
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
 
@@ -30,15 +63,119 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     @classmethod
-    def make(cls, name: str, owner: models.Model, secret: str = "") -> tuple[Self, str]:
+    def make(cls, name: str, owner: models.Model, secret: str = "", **fields: Any) -> tuple[Self, str]:
         """A saved key and its secret, which is not kept anywhere."""
         secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
-        key = cls.objects.create(name=name, owner=owner, prefix=secret[:SHOWN_CHARACTERS], digest=digest(secret))
-        return key, secret
+        shown, hashed = secret[:SHOWN_CHARACTERS], digest(secret)
+        return cls.objects.create(name=name, owner=owner, prefix=shown, digest=hashed, **fields), secret
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def limited(self) -> bool:
+        return any(getattr(self, name) is not None for name in LIMITS)
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def sees(self, *names: str) -> bool:
+        """Whether a model of one of these names is there for it."""
+        return not self.allowed_models or any(name in self.allowed_models for name in names)
 
 
 def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class KeyMeter(models.Model):
+    """What a limited key used of its limits: the running minute and day, counted by every site process."""
+
+    key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, related_name="meter")
+    minute = models.BigIntegerField(default=0, help_text="Minutes since 1970, in UTC.")
+    minute_requests = models.PositiveBigIntegerField(default=0)
+    minute_tokens = models.PositiveBigIntegerField(default=0)
+    day = models.BigIntegerField(default=0, help_text="Days since 1970, in UTC.")
+    day_requests = models.PositiveBigIntegerField(default=0)
+    day_tokens = models.PositiveBigIntegerField(default=0)
+    running = models.JSONField(default=dict, help_text="By process: how many requests, and when it last said so.")
+
+    def __str__(self) -> str:
+        return f"meter of {self.key_id}"
+
+
+class RequestLog(models.Model):
+    """One answered or refused request. Seconds; what was never measured is null."""
+
+    request_id = models.CharField(max_length=64, db_index=True)
+    at = models.DateTimeField(db_index=True, help_text=_("When it came."))
+    key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="requests")
+    model = models.CharField(max_length=255, blank=True)
+    endpoint = models.CharField(max_length=128)
+    status = models.PositiveSmallIntegerField(help_text=_("499: the client left before the end."))
+    code = models.CharField(max_length=64, blank=True, help_text=_("Why it was refused or failed."))
+    streamed = models.BooleanField(default=False)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cached_tokens = models.PositiveIntegerField(default=0)
+    queue_seconds = models.FloatField(null=True)
+    first_token_seconds = models.FloatField(null=True)
+    tokens_per_second = models.FloatField(null=True)
+    seconds = models.FloatField()
+    process = models.CharField(max_length=64, blank=True, help_text=_("The site process that answered."))
+    body = models.TextField(blank=True, help_text=_("What was sent, if the settings say that it is kept."))
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = _("request")
+        verbose_name_plural = _("requests")
+        indexes = (models.Index(fields=("key", "-id")), models.Index(fields=("model", "-id")))
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class UsageHour(models.Model):
+    """What a key asked of a model in one hour; it stays when the requests themselves are gone."""
+
+    hour = models.DateTimeField()
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage")
+    model = models.CharField(max_length=255, blank=True)
+    requests = models.PositiveBigIntegerField(default=0)
+    errors = models.PositiveBigIntegerField(default=0, help_text=_("Answered with a status of 400 or more."))
+    prompt_tokens = models.PositiveBigIntegerField(default=0)
+    completion_tokens = models.PositiveBigIntegerField(default=0)
+    cached_tokens = models.PositiveBigIntegerField(default=0)
+    seconds = models.FloatField(default=0.0)
+
+    class Meta:
+        verbose_name = _("usage")
+        verbose_name_plural = _("usage")
+        indexes = (models.Index(fields=("hour",)),)
+        constraints = (models.UniqueConstraint(fields=("hour", "key", "model"), name="usage_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00 {self.model}"
+
+
+class Histogram(models.Model):
+    """A histogram for Prometheus since ever, whichever process answered. `counts` are not cumulative."""
+
+    metric = models.CharField(max_length=32)
+    endpoint = models.CharField(max_length=128)
+    model = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=3, blank=True)
+    counts = models.JSONField(default=list)
+    total = models.FloatField(default=0.0)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("metric", "endpoint", "model", "status"), name="histogram_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.endpoint} {self.model} {self.status}"
 
 
 class ModelFolder(models.Model):

@@ -15,6 +15,8 @@ from django.db import connections
 
 from fmlx_site.asgi import application
 from fmlx_site.options import STORED
+from inference.keys.ring import ring
+from inference.request_log.writer import writer
 from tests import servers
 from tests.early import ROOT, make_home
 from tests.house import copy_house, furnish
@@ -58,6 +60,8 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 def _options_as_declared() -> Iterator[None]:
     """What a test stored goes with its database."""
     yield
+    ring.forget()
+    writer.forget()
     STORED.now, STORED.at_start, STORED.loaded = {}, {}, False
 
 

@@ -14,6 +14,7 @@ from inference.api import sse
 from inference.api.body import read_body
 from inference.api.errors import ErrorResponse
 from inference.models import ApiKey
+from inference.request_log.visit import current_visit
 from videos import content, deletion, jobs, live, pausing, storage, submission
 from videos.errors import ArtifactExpired, NotReady, VideoNotFound
 from videos.models import Artifact, VideoJob
@@ -48,6 +49,8 @@ async def create_video(request: AuthorizedRequest) -> Video:
     job = await submission.submit(
         submission.parse(body), body, key=request.auth, user_id=request.auth.owner_id, idempotency_key=idempotency_key
     )
+    if visit := current_visit():
+        visit.model = job.model
     return await live.resource(job)
 
 

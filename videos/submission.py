@@ -10,7 +10,7 @@ from pydantic import ValidationError as PydanticError
 from fmlx_site.errors import DiskFull, InvalidRequest
 from inference.api.body import Body, digest_of
 from inference.api.errors import invalid
-from inference.catalog import find_model, served_models
+from inference.catalog import find_model, read_catalog, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
@@ -93,7 +93,8 @@ def _guidance(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float
 
 async def _video_model(name: str | None) -> ModelFolder:
     if name is None:
-        folder = await served_models().filter(type=ModelFolder.Type.VIDEO).order_by("-rank", "name").afirst()
+        able = served_models().filter(type=ModelFolder.Type.VIDEO).order_by("-rank", "name")
+        folder = await able.filter(name__in=list((await read_catalog()).models)).afirst()
         if folder is None:
             raise InvalidRequest(
                 _("No video model was found on this server; add one to its model folder."), param="model"

@@ -2,15 +2,15 @@
 
 from ninja import NinjaAPI, Swagger
 
-from inference.api.auth import BearerKey, HeaderKey
+from inference.api.auth import needs
 from inference.api.errors import register_exception_handlers
-from inference.api.routers import cache, chat, completions, models
+from inference.api.routers import cache, chat, completions, models, usage
 
 api = NinjaAPI(
     title="fmlx",
     version="1",
     description="Private inference on promised memory. Errors are OpenAI's object: `message, type, param, code`.",
-    auth=[BearerKey(), HeaderKey()],
+    auth=needs(None),
     docs=Swagger(settings={"persistAuthorization": True}),
     urls_namespace="v1",
 )
@@ -19,3 +19,4 @@ api.add_router("cache", cache.router)
 api.add_router("chat", chat.router)
 api.add_router("completions", completions.router)
 api.add_router("models", models.router)
+api.add_router("usage", usage.router)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 from typing import Any, NoReturn
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent, TooManyFilesSent
@@ -13,6 +14,7 @@ from fmlx_site.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 LARGE_BYTES = 256 * 1024
+MOST_DEEP = 100  # levels; a JSON schema of a tool seldom has 20
 Body = dict[str, Any]
 
 
@@ -23,6 +25,7 @@ def read_body(request: HttpRequest) -> Body:
         InvalidRequest: not what its content type says, or not UTF-8.
         BodyTooLarge, UnsupportedMediaType
     """
+    _check_encoding(request)
     kind = (request.content_type or "").lower()
     if kind in FORMS:
         return _form(request)
@@ -36,9 +39,51 @@ async def read_json(request: HttpRequest) -> Body:
     kind = (request.content_type or "").lower()
     if kind not in ("application/json", ""):
         raise UnsupportedMediaType(f"A body of type {kind!r} is not read here; send application/json.")
+    _check_encoding(request)
     if int(request.headers.get("Content-Length") or LARGE_BYTES) < LARGE_BYTES:
         return _sendable(request.body)
     return await asyncio.to_thread(lambda: _sendable(request.body))
+
+
+def _check_encoding(request: HttpRequest) -> None:
+    """A few bytes of a compressed body can become gigabytes, and no client compresses what it asks."""
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"A body with the encoding {encoding!r} is not read here; send it uncompressed.")
+
+
+def json_object(raw: bytes) -> Body:
+    """Raises InvalidRequest for what is no JSON object, and for what two readers of JSON could take for two things."""
+    try:
+        value = json.loads(
+            raw.decode(), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_twins
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not valid UTF-8 (byte {error.start}).", param="body") from None
+    except RecursionError:
+        raise TooDeep from None
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}.", param="body") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.", param="body")
+    if raw.count(b"[") + raw.count(b"{") > MOST_DEEP and _is_deep(value):
+        raise TooDeep
+    return value
+
+
+class TooDeep(InvalidRequest):
+    def __init__(self) -> None:
+        super().__init__(f"The body is nested deeper than {MOST_DEEP} levels.", param="body")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_DEEP):
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [child for children in inside for child in children]
+        if not level:
+            return False
+    return True
 
 
 def _sendable(raw: bytes) -> Body:
@@ -52,18 +97,20 @@ def _sendable(raw: bytes) -> Body:
     return body
 
 
-def json_object(raw: bytes) -> Body:
-    try:
-        value = json.loads(raw.decode(), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not valid UTF-8 (byte {error.start}).", param="body") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.", param="body") from None
-    except ValueError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.", param="body") from None
-    if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.", param="body")
-    return value
+def _without_twins(pairs: list[tuple[str, Any]]) -> Body:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _value in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twin!r} is there more than once")
+    return made
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

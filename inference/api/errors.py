@@ -11,6 +11,7 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 
 from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
+from inference.request_log.visit import current_visit
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ def plain_status_response(status: int, path: str) -> HttpResponse:
     """For an error that Django made itself: no such URL, a method it does not have, a request it could not read."""
     phrase = HTTPStatus(status).phrase
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(status)
+    note(code)
     type_ = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     body = error_body(f"{phrase}: {path}", type_, None, code)
     return HttpResponse(body, status=status, content_type="application/json")
@@ -55,18 +57,25 @@ def invalid(error: ValidationError) -> InvalidRequest:
     return InvalidRequest(f"{param}: {what}." if param else f"{what}.", param=param)
 
 
+def note(code: str | None) -> None:
+    """For the request log."""
+    if visit := current_visit():
+        visit.code = code or ""
+
+
 def register_exception_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(FmlxError)
     def known(request: HttpRequest, error: FmlxError) -> HttpResponse:
+        note(error.code)
         return error_response(error)
 
     @api.exception_handler(ValidationError)
     def malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
-        return error_response(invalid(error))
+        return known(request, invalid(error))
 
     @api.exception_handler(Http404)
     def missing(request: HttpRequest, error: Http404) -> HttpResponse:
-        return error_response(NotFound(f"There is nothing at {request.path}."))
+        return known(request, NotFound(f"There is nothing at {request.path}."))
 
     @api.exception_handler(HttpError)
     def ninja_refused(request: HttpRequest, error: HttpError) -> HttpResponse:
@@ -76,9 +85,9 @@ def register_exception_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(InterfaceError)
     def database_away(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("The database did not answer.", path=request.path, exc_info=error)
-        return error_response(Unavailable("The database did not answer; try again.", retry_after=2))
+        return known(request, Unavailable("The database did not answer; try again.", retry_after=2))
 
     @api.exception_handler(Exception)
     def unknown(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("A request failed.", path=request.path, exc_info=error)
-        return error_response(FmlxError("The server failed while it worked on this request; its log says why."))
+        return known(request, FmlxError("The server failed while it worked on this request; its log says why."))

@@ -12,9 +12,11 @@ from django.http.response import HttpResponseBase
 from fmlx_site.errors import FmlxError
 from inference.api import sse
 from inference.api.chunks import Wire
+from inference.api.errors import note
 from inference.catalog import Served
 from inference.client import Answer, Engine, Event
 from inference.pool import engine_for
+from inference.request_log.visit import current_visit
 
 KEEP_ALIVE_SECONDS = 10.0
 
@@ -32,6 +34,7 @@ class Call:
 
 async def respond(call: Call) -> HttpResponseBase:
     """Raises what the pool and the engine refuse with, as long as nothing has been sent."""
+    _begin(call)
     requests = [{**request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
     response: HttpResponseBase
     if call.stream:
@@ -42,10 +45,21 @@ async def respond(call: Call) -> HttpResponseBase:
     return response
 
 
+def _begin(call: Call) -> None:
+    if visit := current_visit():
+        visit.model, visit.streamed = call.model.name, call.stream
+
+
+def _finish(finished: Sequence[Event]) -> None:
+    if visit := current_visit():
+        visit.finished(finished)
+
+
 async def _whole(call: Call, requests: Sequence[Event]) -> bytes:
     async with engine_for(call.model) as engine, _asked(engine, requests) as answers:
         finished = [await _finished(answer) for answer in answers]
         facts = answers[0].facts
+    _finish(finished)
     choices = [
         call.wire.choice(number, choice, number * call.n)
         for number, event in enumerate(finished)
@@ -80,6 +94,7 @@ async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes
     except FmlxError as error:
         if not began:
             raise
+        note(error.code)
         yield sse.error(error)
 
 
@@ -96,16 +111,19 @@ async def _while_it_takes(work: asyncio.Future[Engine]) -> AsyncGenerator[bytes]
 
 async def _chunks(call: Call, merged: "Merged", left: int) -> AsyncIterator[bytes]:
     finished: list[Event] = []
-    said = time.monotonic()
+    said, visit = time.monotonic(), current_visit()
     while len(finished) < left:
         number, events = await merged.next()
         if chunk := call.wire.chunks(number, number * call.n, events):
             said = time.monotonic()
+            if visit:
+                visit.gave(_tokens(events))
             yield chunk
         elif time.monotonic() - said >= KEEP_ALIVE_SECONDS:  # the events of a long prefill are nothing to a client
             said = time.monotonic()
             yield sse.KEEP_ALIVE
         finished += [event for event in events if event.get("phase") == "finished"]
+    _finish(finished)
     yield call.wire.end(finished) + sse.DONE
 
 
@@ -113,7 +131,14 @@ async def _chunks(call: Call, merged: "Merged", left: int) -> AsyncIterator[byte
 async def _asked(engine: Engine, requests: Sequence[Event]) -> AsyncIterator[list[Answer]]:
     """Every request accepted, or none left on the engine."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(engine.ask(request)) for request in requests]
+        answers = [await stack.enter_async_context(engine.ask(request)) for request in requests]
+        if visit := current_visit():
+            visit.accepted(sum(int(answer.accepted.get("prompt_tokens") or 0) for answer in answers))
+        yield answers
+
+
+def _tokens(events: Sequence[Event]) -> int:
+    return sum(int(event.get("tokens") or 0) for event in events if "phase" not in event)
 
 
 class Merged:

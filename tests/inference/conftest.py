@@ -8,7 +8,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
-from inference.api.auth import recent_keys
 from inference.catalog import Served, read_catalog, recent_catalog
 from inference.models import ModelFolder, ModelSettings
 from inference.pool import Pool, here
@@ -23,7 +22,6 @@ CEILING_BYTES = 3072 * MIB
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """Each test has a database of its own."""
-    recent_keys.forget()
     recent_catalog.forget()
 
 

@@ -4,6 +4,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
+from fmlx_site.audit import Origin
+from inference.keys import changes
 from inference.models import ApiKey, ModelFolder
 from tests.openai_schema import check
 from videos import jobs
@@ -105,7 +107,7 @@ async def test_the_other_header_and_a_revoked_key(client, model, key):
     client.headers.pop("Authorization")
     headers = {"X-API-Key": key.secret}
     assert (await client.get("/v1/videos", headers=headers)).status_code == 200
-    await ApiKey.objects.aupdate(revoked_at="2026-01-01T00:00Z")
+    await sync_to_async(changes.revoke)(await ApiKey.objects.aget(), Origin())
     assert (await client.get("/v1/videos", headers=headers)).status_code == 401
 
 

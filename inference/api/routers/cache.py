@@ -4,16 +4,17 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from ninja import Router
 
-from inference.api.auth import cache_salt, for_prompts
+from inference.api.auth import cache_salt, for_prompts, needs
 from inference.api.body import read_json
 from inference.api.docs import ERRORS, body_of
 from inference.api.schemas.cache import Cache, Cleared
 from inference.api.schemas.probe import Probed, ProbeRequest, for_engine
 from inference.cache import clear_cache, engine_counts, read_cache
 from inference.catalog import recent_catalog
+from inference.models import Scope
 from inference.pool import engine_for
 
-router = Router(tags=["cache"])
+router = Router(tags=["cache"], auth=needs(Scope.METRICS))
 
 
 @router.get("", response={200: Cache, **ERRORS}, summary="What the prefix cache holds, per model")
@@ -21,7 +22,12 @@ async def get_cache(request: HttpRequest) -> Cache:
     return Cache.of(await sync_to_async(read_cache)(), await engine_counts())
 
 
-@router.delete("", response={200: Cleared, **ERRORS}, summary="Remove what is on disk, of one model or of all")
+@router.delete(
+    "",
+    auth=needs(Scope.MODELS),
+    response={200: Cleared, **ERRORS},
+    summary="Remove what is on disk, of one model or of all",
+)
 async def delete_cache(request: HttpRequest, model: str | None = None) -> Cleared:
     return Cleared(model=model, freed_bytes=await sync_to_async(clear_cache)(model))
 

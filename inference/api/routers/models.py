@@ -1,14 +1,17 @@
 from django.http import HttpRequest
 from ninja import Router, Status
 
+from inference.api.auth import needs
 from inference.api.docs import ERRORS
 from inference.api.errors import ErrorResponse
 from inference.api.schemas.models import Model, ModelList, Rescanned
 from inference.catalog import Catalog, Served, read_catalog
+from inference.models import Scope
 from inference.pool import engine_states, pool_for
 from inference.shelf import rescan_everywhere
 
 router = Router(tags=["models"])
+WRITE = needs(Scope.MODELS)
 
 
 @router.get("", response={200: ModelList, 401: ErrorResponse}, summary="List models")
@@ -18,13 +21,18 @@ async def list_models(request: HttpRequest) -> ModelList:
     return ModelList(data=[Model.of(model, states.get(name, {})) for name, model in catalog.models.items()])
 
 
-@router.post("/rescan", response={202: Rescanned, 401: ErrorResponse}, summary="Have every node look at its folders")
+@router.post(
+    "/rescan",
+    auth=WRITE,
+    response={202: Rescanned, 401: ErrorResponse, 403: ErrorResponse},
+    summary="Have every node look at its folders",
+)
 async def rescan_models(request: HttpRequest) -> Status[Rescanned]:
     await rescan_everywhere()
     return Status(202, Rescanned())
 
 
-@router.post("/{path:model}/load", response={200: Model, **ERRORS}, summary="Have a chat model in memory")
+@router.post("/{path:model}/load", auth=WRITE, response={200: Model, **ERRORS}, summary="Have a chat model in memory")
 async def load_model(request: HttpRequest, model: str) -> Model:
     catalog = await read_catalog()
     found = catalog.chat_model(model)
@@ -32,7 +40,7 @@ async def load_model(request: HttpRequest, model: str) -> Model:
     return await _shown(found, catalog)
 
 
-@router.post("/{path:model}/unload", response={200: Model, **ERRORS}, summary="Give a model's memory back")
+@router.post("/{path:model}/unload", auth=WRITE, response={200: Model, **ERRORS}, summary="Give a model's memory back")
 async def unload_model(request: HttpRequest, model: str) -> Model:
     catalog = await read_catalog()
     found = catalog.chat_model(model)

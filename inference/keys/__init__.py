@@ -1,0 +1,1 @@
+"""API keys: who is asking, what the key may do, and how much of it."""

@@ -1,0 +1,1 @@
+"""What was asked of the API: each request with its figures, written in batches beside the way of the requests."""
