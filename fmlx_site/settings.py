@@ -114,7 +114,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "videos"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 SESSION_COOKIE_NAME = "fmlx_session"

@@ -1,9 +1,8 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
-from django.views.generic import RedirectView
 
-from fmlx_site import views
+from fmlx_site import home_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
 from inference.api import api
@@ -14,7 +13,8 @@ api.add_router("videos", videos)
 api.add_router("memory", memory)
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="videos")),
+    path("", home_views.home, name="home"),
+    path("home/parts/", home_views.parts, name="home-parts"),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
     path("memory/", include("memory.urls")),
+    path("models/", include("inference.library.urls")),
     path("settings/", views.settings, name="settings"),
     path("settings/export/", views.export, name="settings-export"),
     path("settings/import/", views.import_file, name="settings-import"),

@@ -3,3 +3,4 @@ from django.utils.translation import gettext_lazy as _
 from fmlx_site.navigation import Group, Place, add
 
 add(Place("cache", _("Cache"), Group.WATCH, 20, "inference.view_modelsettings"))
+add(Place("models", _("Models"), Group.USE, 40, "inference.view_modelfolder"))

@@ -51,7 +51,7 @@ def completed(make_job, node, **fields):
 def test_a_stranger_is_sent_to_log_in_and_comes_back(operator, model):
     client = Client()
     answer = client.get("/", follow=True)
-    assert answer.redirect_chain[-1][0] == "/login/?next=/videos/"
+    assert answer.redirect_chain[-1][0] == "/login/?next=/"
     answer = client.post("/login/", {"username": "admin", "password": "a long password", "next": "/videos/"})
     assert answer["Location"] == "/videos/"
 
