@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from fmlx_site.models import Profile
 
 Text = str | Promise
 
@@ -61,3 +65,11 @@ def concerns(request: HttpRequest) -> list[Concern]:
 
 def _may(request: HttpRequest, permission: str) -> bool:
     return not permission or request.user.has_perm(permission)
+
+
+def _made_password(request: HttpRequest) -> Iterable[Concern]:
+    if Profile.objects.filter(user=request.user.pk, password_was_made=True).exists():
+        yield Concern("warning", _("Your password is still the one that the server made."), reverse("password"))
+
+
+WATCHES.append(Watch("", _made_password))

@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "fmlx_site.policy.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -118,6 +119,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 SESSION_COOKIE_NAME = "fmlx_session"
+SESSION_COOKIE_AGE = 7 * 86_400  # then a user logs in again
 CSRF_COOKIE_NAME = "fmlx_csrf"
 X_FRAME_OPTIONS = "DENY"
 

@@ -1,8 +1,8 @@
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from fmlx_site import home_views, views
+from fmlx_site import account, home_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
 from inference.api import api
@@ -29,8 +29,10 @@ urlpatterns = [
     path("settings/reset/<str:target>/", views.reset, name="settings-reset"),
     path("settings/<str:name>/", views.settings, name="settings-group"),
     path("videos/", include("videos.urls")),
-    path("login/", LoginView.as_view(template_name="login.html"), name="login"),
+    path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("password/", account.ChangePassword.as_view(), name="password"),
+    path("language/", account.language, name="language"),
+    path("theme/", account.theme, name="theme"),
     path("admin/", admin.site.urls),
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import template
 
+from fmlx_site.models import Profile
 from fmlx_site.navigation import Section, sections
 
 register = template.Library()
@@ -13,3 +14,11 @@ register = template.Library()
 def navigation(context: template.Context) -> list[Section]:
     request: Any = context.get("request")
     return sections(request) if request is not None and request.user.is_authenticated else []
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: template.Context) -> str:
+    """Light or dark, as this browser was told; empty: as the system has it."""
+    request: Any = context.get("request")
+    chosen = request.COOKIES.get("fmlx_theme", "") if request is not None else ""
+    return chosen if chosen in Profile.Theme.values else ""

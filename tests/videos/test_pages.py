@@ -214,7 +214,7 @@ def test_a_page_of_fifty_jobs_costs_few_queries(who, request, make_job, node):
 )
 def test_the_page_speaks_the_chosen_language(site, make_job, language, words):
     make_job()
-    site.post("/i18n/setlang/", {"language": language, "next": "/videos/"})
+    site.post("/language/", {"language": language, "next": "/videos/"})
     html = site.get("/videos/").content.decode()
     assert f'<html lang="{language}">' in html
     assert all(word in html for word in words)
