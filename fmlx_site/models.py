@@ -70,6 +70,7 @@ class Profile(models.Model):
     class Meta:
         verbose_name = _("profile")
         verbose_name_plural = _("profiles")
+        permissions = (("view_logs", "Can read the logs of the server and its workers"),)
 
     def __str__(self) -> str:
         return str(self.user)

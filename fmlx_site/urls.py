@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from fmlx_site import account, home_views, views
+from fmlx_site import account, home_views, system_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
 from inference.api import api
@@ -23,6 +23,13 @@ urlpatterns = [
     path("cache/", include("inference.urls")),
     path("memory/", include("memory.urls")),
     path("models/", include("inference.library.urls")),
+    path("connect/", system_views.connect, name="connect"),
+    path("logs/", system_views.logs, name="logs"),
+    path("logs/of/<path:name>", system_views.logs, name="log"),
+    path("logs/tail/<path:name>", system_views.log_tail, name="log-tail"),
+    path("logs/download/<path:name>", system_views.log_download, name="log-download"),
+    path("system/", system_views.system, name="system"),
+    path("system/doctor/", system_views.doctor, name="doctor"),
     path("settings/", views.settings, name="settings"),
     path("settings/export/", views.export, name="settings-export"),
     path("settings/import/", views.import_file, name="settings-import"),

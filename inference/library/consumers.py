@@ -72,6 +72,6 @@ class ModelsConsumer(AsyncJsonWebsocketConsumer):
         return permitted
 
 
-def _shown(state: Event | None) -> Event:
-    """Without the moment of its last use, which moves with every request."""
-    return {name: value for name, value in (state or {}).items() if name != "used_at"}
+def _shown(state: Event | None) -> list[Any]:
+    """What the page shows of it, without what moves with every request."""
+    return [(state or {}).get(name) for name in ("loaded", "loading", "active_requests", "lease_bytes", "problem")]
