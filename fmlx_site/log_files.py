@@ -11,6 +11,8 @@ from typing import Self
 
 from django.conf import settings
 
+from fmlx_site.logs import as_json
+
 MOST_BYTES, KEPT_FILES = 8 * 1024**2, 3
 TAIL_BYTES = 128 * 1024
 MOST_LISTED = 200
@@ -45,9 +47,8 @@ def keep_log(name: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}.log"
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
-    root = logging.getLogger()
-    handler.setFormatter(root.handlers[0].formatter)
-    root.addHandler(handler)
+    handler.setFormatter(as_json())
+    logging.getLogger().addHandler(handler)
 
 
 def log_files() -> list[LogFile]:

@@ -54,7 +54,7 @@ def add_place(path: str, origin: Origin) -> ModelPlace:
         place = ModelPlace(path=path)
         place.full_clean()
         place.save()
-        record_change(What.MODEL, path, None, {"searched": True}, origin)
+        record_change(What.MODEL, place.path, None, {"searched": True}, origin)
     async_to_sync(rescan_everywhere)()
     return place
 
