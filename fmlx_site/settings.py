@@ -118,7 +118,7 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-# Whoever fails to log in so often as the same user from the same address has to wait. The right password ends the count.
+# Who fails to log in so often as one user from one address has to wait. The right password ends the count.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
