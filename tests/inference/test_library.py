@@ -80,8 +80,8 @@ def test_settings_are_kept_and_told_in_the_trail(site: Client, node: Node) -> No
     assert kept.sampling == {"temperature": 0.5}
     assert not ModelSettings.objects.get(name="old").default
     change = Change.objects.get(name="org/qwen")
-    assert change.new["sampling"] == {"temperature": 0.5}
-    assert change.old["alias"] == ""
+    assert (change.new or {})["sampling"] == {"temperature": 0.5}
+    assert (change.old or {})["alias"] == ""
     assert 'value="1.5"' in answer.content.decode()
     site.post("/models/of/org/qwen/", wanted)
     assert Change.objects.filter(name="org/qwen").count() == 1
