@@ -11,7 +11,8 @@ from pathlib import Path
 WEIGHTS = Path(__file__).parent / "weights"
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 SETTINGS = "fmlx.json"  # the owner may change an installed model's request defaults
-RANDOM_MARK = "fmlx-demo.json"  # what the random demo models of older versions are known by
+RANDOM_MARK = "fmlx-demo.json"  # what the random demo models are known by
+AWAY = ".no-demos"  # in a model folder: the demos that its owner removed, one a line
 
 
 class Damaged(Exception):
@@ -20,6 +21,25 @@ class Damaged(Exception):
 
 def names() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob(f"*/{SUMS}"))
+
+
+def is_demo(folder: Path) -> bool:
+    """Was it put there by `install`, or made by `manage.py makedemo`?"""
+    return (folder / RANDOM_MARK).is_file() or (folder.name in names() and (folder / SUMS).is_file())
+
+
+def kept_away(folder: Path) -> set[str]:
+    """The demos that the owner of a model folder removed, and does not want back."""
+    return set((folder / AWAY).read_text(encoding="utf-8").split()) if (folder / AWAY).is_file() else set()
+
+
+def keep_away(folder: Path, name: str) -> None:
+    names_away = sorted(kept_away(folder) | {name})
+    (folder / AWAY).write_text("".join(f"{one}\n" for one in names_away), encoding="utf-8")
+
+
+def let_back(folder: Path) -> None:
+    (folder / AWAY).unlink(missing_ok=True)
 
 
 def install(name: str, target: Path) -> bool:

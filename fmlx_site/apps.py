@@ -9,4 +9,4 @@ class SiteConfig(AppConfig):
     def ready(self) -> None:
         from fmlx_site import checks, server_options  # noqa: F401, PLC0415 - registers them
 
-        autodiscover_modules("places")
+        autodiscover_modules("places", "home")

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from fmlx_site.environment import Environment
+from fmlx_site.models import Profile
 from inference.models import ApiKey
 
 OPERATOR = "admin"
@@ -29,6 +30,7 @@ def first_start(environment: Environment) -> Credentials | None:
             return None
         password = environment.admin_password or secrets.token_urlsafe(12)
         operator = User.objects.create_superuser(OPERATOR, password=password)
+        Profile.objects.create(user=operator, password_was_made=not environment.admin_password)
         _key, secret = ApiKey.make("first key", operator, environment.api_key)
         made = Credentials(OPERATOR, password, secret)
         _keep(environment.home / "credentials.json", made)

@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from fmlx_site.environment import Environment
 from inference.discovery import scan
+from inference.models import searched_folders
 from memory import gib
 from memory.environments import PROBES, probe, runtime_python
 from videos.options import DISK_FLOOR_BYTES
@@ -31,7 +32,7 @@ def examine(environment: Environment) -> Iterator[Finding]:
     yield _database()
     for runtime in sorted(PROBES):
         yield _runtime(environment, runtime)
-    yield from _models(environment)
+    yield from _models()
 
 
 def _disk(environment: Environment) -> Finding:
@@ -59,8 +60,8 @@ def _runtime(environment: Environment, name: str) -> Finding:
     return Finding(f"runtime {name}", True, versions)
 
 
-def _models(environment: Environment) -> Iterator[Finding]:
-    found = scan(environment.models)
+def _models() -> Iterator[Finding]:
+    found = scan(searched_folders())
     if not any(model.type for model in found):
         yield Finding("models", False, "No model was found.", "python manage.py makedemo")
     for model in found:

@@ -25,6 +25,13 @@ structlog.configure(
 )
 
 
+def as_json() -> structlog.stdlib.ProcessorFormatter:
+    """One JSON object per line, for a file."""
+    tail = [TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    return structlog.stdlib.ProcessorFormatter(processors=[clean, *tail], foreign_pre_chain=SHARED)
+
+
 def logging_config(level: str, *, readable: bool) -> dict[str, Any]:
     tail: list[structlog.types.Processor] = (
         [structlog.dev.ConsoleRenderer()]

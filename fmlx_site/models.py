@@ -52,3 +52,25 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.name}"
+
+
+class Profile(models.Model):
+    """How a user wants the pages, on whichever machine they log in."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "", _("as the system has it")
+        LIGHT = "light", _("light")
+        DARK = "dark", _("dark")
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
+    language = models.CharField(max_length=16, blank=True)
+    theme = models.CharField(max_length=8, choices=Theme, blank=True)
+    password_was_made = models.BooleanField(default=False, help_text=_("By the server, and is still to be changed."))
+
+    class Meta:
+        verbose_name = _("profile")
+        verbose_name_plural = _("profiles")
+        permissions = (("view_logs", "Can read the logs of the server and its workers"),)
+
+    def __str__(self) -> str:
+        return str(self.user)

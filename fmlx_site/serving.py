@@ -10,9 +10,11 @@ from typing import TypeVar
 
 import uvicorn
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from fmlx_site import option_store
 from fmlx_site.asgi import lean
+from fmlx_site.log_files import keep_log
 from fmlx_site.node import running_node
 from fmlx_site.protocol import BoundedProtocol
 from fmlx_site.server_options import LOG_LEVEL
@@ -60,6 +62,7 @@ async def _take_options() -> None:
 async def serve(host: str, port: int, *, with_node: bool = True) -> None:
     """Until SIGINT or SIGTERM; then open streams get a moment, workers are stopped, jobs go back in line."""
     await _take_options()
+    keep_log(f"serve-{port}")
     stop = stop_signal()
     server = Server(host, port)
     async with contextlib.AsyncExitStack() as node:
@@ -78,6 +81,7 @@ async def serve(host: str, port: int, *, with_node: bool = True) -> None:
 async def run_node() -> None:
     """A node alone, until SIGINT or SIGTERM."""
     await _take_options()
+    keep_log(f"node-{settings.FMLX.node_name}")
     stop = stop_signal()
     async with contextlib.AsyncExitStack() as stack:
         if node := await _before(stop, stack.enter_async_context(running_node())):

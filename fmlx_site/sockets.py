@@ -7,6 +7,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from inference.library.consumers import ModelsConsumer
 from inference.request_log.consumers import RequestsConsumer
 from memory.consumers import MemoryConsumer
 from videos.consumers import VideoConsumer, VideoListConsumer
@@ -18,6 +19,7 @@ sockets: Any = AllowedHostsOriginValidator(
             [
                 route("ws/memory/", MemoryConsumer.as_asgi()),
                 route("ws/requests/", RequestsConsumer.as_asgi()),
+                route("ws/models/", ModelsConsumer.as_asgi()),
                 route("ws/videos/", VideoListConsumer.as_asgi()),
                 route("ws/videos/<str:video_id>/", VideoConsumer.as_asgi()),
             ]

@@ -1,9 +1,8 @@
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
-from django.views.generic import RedirectView
 
-from fmlx_site import views
+from fmlx_site import account, home_views, system_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
 from inference.api import api
@@ -16,7 +15,8 @@ api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
 api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="videos")),
+    path("", home_views.home, name="home"),
+    path("home/parts/", home_views.parts, name="home-parts"),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
@@ -26,14 +26,24 @@ urlpatterns = [
     path("keys/", include("inference.keys.urls")),
     path("", include("inference.request_log.urls")),
     path("memory/", include("memory.urls")),
+    path("models/", include("inference.library.urls")),
+    path("connect/", system_views.connect, name="connect"),
+    path("logs/", system_views.logs, name="logs"),
+    path("logs/of/<path:name>", system_views.logs, name="log"),
+    path("logs/tail/<path:name>", system_views.log_tail, name="log-tail"),
+    path("logs/download/<path:name>", system_views.log_download, name="log-download"),
+    path("system/", system_views.system, name="system"),
+    path("system/doctor/", system_views.doctor, name="doctor"),
     path("settings/", views.settings, name="settings"),
     path("settings/export/", views.export, name="settings-export"),
     path("settings/import/", views.import_file, name="settings-import"),
     path("settings/reset/<str:target>/", views.reset, name="settings-reset"),
     path("settings/<str:name>/", views.settings, name="settings-group"),
     path("videos/", include("videos.urls")),
-    path("login/", LoginView.as_view(template_name="login.html"), name="login"),
+    path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("password/", account.ChangePassword.as_view(), name="password"),
+    path("language/", account.language, name="language"),
+    path("theme/", account.theme, name="theme"),
     path("admin/", admin.site.urls),
 ]

@@ -47,6 +47,7 @@ class Entry:
             "context_limit": there.facts.get("context_limit") if there else None,
             "problem": self.backoff.reason or None,
             "cache": there.status.get("cache") if there else None,
+            "used_at": time.time() - (time.monotonic() - self.used_at) if there and not self.users else None,
         }
 
 

@@ -1,8 +1,11 @@
 import hashlib
 import secrets
+from itertools import islice
+from pathlib import Path
 from typing import Any, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -227,6 +230,9 @@ class ModelSettings(models.Model):
     context_limit = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("Tokens, prompt and answer together; at most the model's own.")
     )
+    sampling = models.JSONField(
+        default=dict, blank=True, help_text=_("What holds for a request that does not say, as in its body.")
+    )
 
     class Meta:
         verbose_name = _("model settings")
@@ -238,3 +244,49 @@ class ModelSettings(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+MOST_ENTRIES = 50_000  # files and folders that a node looks at every few seconds
+
+
+class ModelPlace(models.Model):
+    """A folder that an operator had searched for models, besides the house's own and those of FMLX_MODEL_DIRS."""
+
+    path = models.CharField(max_length=4096, unique=True)
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("searched folder")
+        verbose_name_plural = _("searched folders")
+        ordering = ("path",)
+
+    def __str__(self) -> str:
+        return self.path
+
+    def clean(self) -> None:
+        """Raises ValidationError for what cannot be searched, or is already."""
+        path = Path(self.path).expanduser()
+        if not path.is_absolute():
+            raise ValidationError({"path": _("Give the whole path, from / on.")})
+        path = path.resolve()
+        self.path = str(path)
+        if not path.is_dir():
+            raise ValidationError({"path": _("There is no folder %(path)s on this machine.") % {"path": path}})
+        for known in (*settings.FMLX.models, *map(Path, ModelPlace.objects.values_list("path", flat=True))):
+            if path == known or known in path.parents:
+                raise ValidationError({"path": _("%(path)s is searched already.") % {"path": known}})
+        self._check_size(path)
+
+    def _check_size(self, path: Path) -> None:
+        try:
+            entries = sum(1 for _entry in islice(path.rglob("*"), MOST_ENTRIES))
+        except OSError as error:
+            raise ValidationError({"path": _("It cannot be read: %(problem)s.") % {"problem": error}}) from error
+        if entries == MOST_ENTRIES:
+            text = _("It has %(most)d files and folders or more, too many to look through. Name a folder inside it.")
+            raise ValidationError({"path": text % {"most": MOST_ENTRIES}})
+
+
+def searched_folders() -> list[Path]:
+    """Where models are looked for: the house's own folder first, those of the environment, those that were added."""
+    return [*settings.FMLX.models, *map(Path, ModelPlace.objects.values_list("path", flat=True))]

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, transaction
 
 from fmlx_site.live import announce, listening
 from inference.discovery import Found, scan
-from inference.models import ModelFolder
+from inference.models import ModelFolder, searched_folders
 
 log = structlog.get_logger(__name__)
 GROUP = "models"
@@ -69,24 +68,36 @@ async def rescan_everywhere() -> None:
 
 async def keep_current(node_id: int, begun: Callable[[], None]) -> None:
     """Scan at start, when asked, and when the folders change; until cancelled. `begun` is called after each scan."""
-    last = None
+    last, folders = None, list[Path]()
     async with listening(GROUP) as requests:
         while True:
-            now = await asyncio.to_thread(signature, settings.FMLX.models)
-            if now != last and await _rescan(node_id):
+            folders = await _searched() or folders
+            now = await asyncio.to_thread(signature, folders)
+            if now != last and await _rescan(node_id, folders):
                 last = now
                 begun()
-            if await requests.next(LOOK_SECONDS):
+            asked = await requests.next(LOOK_SECONDS)
+            if asked and asked["type"] == "models.rescan":
                 last = None
 
 
-async def _rescan(node_id: int) -> bool:
-    found = await asyncio.to_thread(scan, settings.FMLX.models)
+async def _searched() -> list[Path]:
+    """Nothing when the database is away: then what was known goes on to hold."""
+    try:
+        return await sync_to_async(searched_folders)()
+    except (DatabaseError, InterfaceError):
+        log.exception("Which folders to search could not be read; trying again.")
+        return []
+
+
+async def _rescan(node_id: int, folders: Iterable[Path]) -> bool:
+    found = await asyncio.to_thread(scan, folders)
     try:
         await sync_to_async(store)(node_id, found)
     except (DatabaseError, InterfaceError):
         log.exception("The list of models could not be written; trying again.")
         return False
     skipped = {model.name: model.skipped_because for model in found if model.skipped_because}
+    await announce(GROUP, "models.changed")
     log.info("Models found.", served=[model.name for model in found if model.type], skipped=skipped)
     return True

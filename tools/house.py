@@ -50,7 +50,10 @@ def credentials() -> Step:
 
 
 def _has_model() -> bool:
+    """Or an owner who removed the demos and does not want them back (`demo_models.shipped.AWAY`)."""
     folders = [home() / "models"]
+    if (folders[0] / ".no-demos").exists():
+        return True
     folders += [Path(part).expanduser() for part in os.environ.get("FMLX_MODEL_DIRS", "").split(":") if part]
     return any(True for folder in folders for _ in _models(folder, MODEL_DEPTH))
 

@@ -33,7 +33,8 @@ def videos(request: HttpRequest) -> HttpResponse:
     folders = pages.model_folders()
     if request.method == "POST":
         return _create(request, folders)
-    return _list(request, VideoForm(video_models(folders)), folders)
+    given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}
+    return _list(request, VideoForm(video_models(folders), initial=given or None), folders)
 
 
 @permission_required("videos.add_videojob", raise_exception=True)

@@ -35,7 +35,8 @@ class Call:
 async def respond(call: Call) -> HttpResponseBase:
     """Raises what the pool and the engine refuse with, as long as nothing has been sent."""
     _begin(call)
-    requests = [{**request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
+    own = call.model.settings.sampling
+    requests = [{**own, **request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
     response: HttpResponseBase
     if call.stream:
         response = await sse.begun(_stream(call, requests))

@@ -18,6 +18,7 @@ STEPWISE = frozenset({"cpu", "cuda"})  # mlx-lm has no such kernel there: a stat
 STEPWISE_COPIES = 2.5  # and so many of the rest
 LOGIT_COPIES = 2  # those of the step under way and of the next
 ACTIVATIONS = 1.8  # layers' worth of activations at once; 1 while a cache is copied, since it is read before
+LEAST_BYTES = 64 * 1024  # what a forward takes whatever its size: buffers are rounded up, four pages of them here
 SLACK = 1.06  # MLX frees behind the computation, at another moment each time: some peaks differ by half and more
 
 
@@ -67,7 +68,7 @@ class Bounds:
         copied = batch * self._layer(capacity) if grown and context else 0
         scores = self._scores(batch, tokens, total) if self.dimensions.scored else 0
         kept = grown + batch * self._fixed_growth(context, tokens)
-        return int(SLACK * (scores + kept + self._passing(batch * tokens, copied)))
+        return LEAST_BYTES + int(SLACK * (scores + kept + self._passing(batch * tokens, copied)))
 
     def bunch(self, batch: int, longest: int) -> int:
         """Whole prompts in one forward, of which each has a mask of its own."""

@@ -92,7 +92,7 @@ def operator(page: Page) -> Page:
 
 
 def log_in(page: Page) -> None:
-    page.goto("/")
+    page.goto("/videos/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.locator("main").get_by_role("button", name="Log in").click()

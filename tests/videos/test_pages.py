@@ -51,7 +51,7 @@ def completed(make_job, node, **fields):
 def test_a_stranger_is_sent_to_log_in_and_comes_back(operator, model):
     client = Client()
     answer = client.get("/", follow=True)
-    assert answer.redirect_chain[-1][0] == "/login/?next=/videos/"
+    assert answer.redirect_chain[-1][0] == "/login/?next=/"
     answer = client.post("/login/", {"username": "admin", "password": "a long password", "next": "/videos/"})
     assert answer["Location"] == "/videos/"
 
@@ -214,7 +214,7 @@ def test_a_page_of_fifty_jobs_costs_few_queries(who, request, make_job, node):
 )
 def test_the_page_speaks_the_chosen_language(site, make_job, language, words):
     make_job()
-    site.post("/i18n/setlang/", {"language": language, "next": "/videos/"})
+    site.post("/language/", {"language": language, "next": "/videos/"})
     html = site.get("/videos/").content.decode()
     assert f'<html lang="{language}">' in html
     assert all(word in html for word in words)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from demo_models import shipped
 from memory.environments import runtime_python
@@ -32,14 +32,22 @@ MARK = "fmlx-demo.json"
 class Command(BaseCommand):
     help = "Put the demo models into the model folder: trained ones are copied, the others are made."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--removed-too", action="store_true", help="Bring back those that were removed by hand.")
+
     def handle(self, *args: Any, **options: Any) -> None:
         folder = settings.FMLX.home / "models"
         folder.mkdir(parents=True, exist_ok=True)
+        if options["removed_too"]:
+            shipped.let_back(folder)
         trained = shipped.names()
-        for name in trained:
+        away = shipped.kept_away(folder)
+        if away:
+            self.stdout.write(f"{', '.join(sorted(away))} was removed by hand; --removed-too brings it back.")
+        for name in sorted(set(trained) - away):
             self._install(name, folder / name)
         for recipe in RECIPES:
-            if recipe.name not in trained:
+            if recipe.name not in {*trained, *away}:
                 self._make(recipe, folder / recipe.name)
 
     def _install(self, name: str, folder: Path) -> None:

@@ -1,0 +1,31 @@
+"""What the Home page shows of models, and warns of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch
+from inference.models import ModelFolder
+
+SEE = "inference.view_modelfolder"
+CHAT, VIDEO = ModelFolder.Type.CHAT, ModelFolder.Type.VIDEO
+
+
+def read(request: HttpRequest) -> dict[str, Any]:
+    kinds = {"chat": Q(type=CHAT), "video": Q(type=VIDEO), "skipped": Q(type=ModelFolder.Type.UNSERVED)}
+    counts = {kind: Count("name", filter=of, distinct=True) for kind, of in kinds.items()}
+    return {"counts": ModelFolder.objects.aggregate(**counts)}
+
+
+def look(request: HttpRequest) -> Iterable[Concern]:
+    if not ModelFolder.objects.exclude(type=ModelFolder.Type.UNSERVED).exists():
+        text = _("No model was found. Put one into the models folder, or install the demo models.")
+        yield Concern("warning", text, reverse("models"), "manage.py makedemo")
+
+
+PARTS.append(Part("home/_models.html", 30, SEE, read, live="/ws/models/"))
+WATCHES.append(Watch(SEE, look))

@@ -1,0 +1,126 @@
+"""The forms of the Models page."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from inference.models import SERVED_TYPES, ModelFolder, ModelPlace, ModelSettings
+
+MINUTE = 60
+KEPT_AS_IS = ("alias", "type", "pinned", "default", "context_limit")
+# As `inference.api.schemas.sampling` has them: name, label, whole number?, least, most.
+SAMPLING = (
+    ("temperature", gettext_lazy("Temperature"), False, 0, 2),
+    ("top_p", gettext_lazy("Top p"), False, 0, 1),
+    ("top_k", gettext_lazy("Top k"), True, -1, 2**31 - 1),
+    ("min_p", gettext_lazy("Min p"), False, 0, 1),
+    ("repetition_penalty", gettext_lazy("Repetition penalty"), False, 0.01, 10),
+    ("presence_penalty", gettext_lazy("Presence penalty"), False, -2, 2),
+    ("frequency_penalty", gettext_lazy("Frequency penalty"), False, -2, 2),
+    ("max_tokens", gettext_lazy("Longest answer, tokens"), True, 1, 2**31 - 1),
+)
+
+
+class DecisionForm(forms.Form):
+    """A model's settings; whatever is left empty is the model's own, or the server's."""
+
+    error_css_class = "invalid"
+
+    alias = forms.CharField(
+        label=gettext_lazy("Alias"),
+        help_text=gettext_lazy("Another name that clients may use."),
+        max_length=255,
+        required=False,
+    )
+    type = forms.ChoiceField(
+        label=gettext_lazy("Type"), help_text=gettext_lazy("In place of what was found."), required=False
+    )
+    context_limit = forms.IntegerField(
+        label=gettext_lazy("Context limit, tokens"),
+        help_text=gettext_lazy("Prompt and answer together; at most the model's own. Holds from the next load on."),
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+    )
+    idle_minutes = forms.FloatField(
+        label=gettext_lazy("Unload after, minutes"),
+        help_text=gettext_lazy("Without a request for so long; 0 means never. Empty: as the server's settings say."),
+        min_value=0,
+        max_value=30 * 24 * 60,
+        required=False,
+    )
+    pinned = forms.BooleanField(
+        label=gettext_lazy("Pinned"), help_text=gettext_lazy("Loaded at the start, and never evicted."), required=False
+    )
+    default = forms.BooleanField(
+        label=gettext_lazy("Default model"),
+        help_text=gettext_lazy("Used when a request names no model."),
+        required=False,
+    )
+
+    def __init__(
+        self, folder: ModelFolder, decided: ModelSettings, data: Any = None, *, readonly: bool = False
+    ) -> None:
+        super().__init__(data)
+        self.folder = folder
+        types: Any = self.fields["type"]
+        types.choices = [("", _("as found: %(type)s") % {"type": folder.get_type_display()}), *SERVED_TYPES]
+        kept = decided.idle_seconds
+        self.initial = {name: getattr(decided, name) for name in KEPT_AS_IS} | decided.sampling
+        self.initial["idle_minutes"] = None if kept is None else f"{kept / MINUTE:g}"
+        for name, label, whole, least, most in SAMPLING:
+            made: Any = forms.IntegerField if whole else forms.FloatField
+            self.fields[name] = made(label=label, required=False, min_value=least, max_value=most)
+        for field in self.fields.values():
+            field.disabled = readonly
+            if isinstance(field, forms.FloatField):
+                field.widget.attrs["step"] = "any"
+
+    @property
+    def first(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("alias", "type", "context_limit", "idle_minutes")]
+
+    @property
+    def switches(self) -> list[forms.BoundField]:
+        return [self["pinned"], self["default"]]
+
+    @property
+    def sampling(self) -> list[forms.BoundField]:
+        return [self[name] for name, *_rest in SAMPLING]
+
+    def clean_alias(self) -> str:
+        alias = str(self.cleaned_data["alias"]).strip()
+        if not alias:
+            return ""
+        others = ModelSettings.objects.exclude(name=self.folder.name)
+        if others.filter(alias__iexact=alias).exists() or ModelFolder.objects.filter(name__iexact=alias).exists():
+            raise ValidationError(_("Another model is called that already."))
+        return alias
+
+    def clean_context_limit(self) -> int | None:
+        limit, window = self.cleaned_data["context_limit"], self.folder.context_window
+        if limit and window and limit > window:
+            raise ValidationError(_("The model itself takes %(most)d tokens at most.") % {"most": window})
+        return limit  # type: ignore[no-any-return]
+
+    def decisions(self) -> dict[str, Any]:
+        """What was chosen, as `decisions.decide` takes it."""
+        given = self.cleaned_data
+        minutes = given["idle_minutes"]
+        return {
+            **{name: given[name] for name in KEPT_AS_IS},
+            "idle_seconds": None if minutes is None else round(minutes * MINUTE),
+            "sampling": {name: given[name] for name, *_rest in SAMPLING if given[name] is not None},
+        }
+
+
+class PlaceForm(forms.ModelForm):  # type: ignore[type-arg]
+    error_css_class = "invalid"
+
+    class Meta:
+        model = ModelPlace
+        fields = ("path",)
+        labels = {"path": gettext_lazy("Folder")}  # noqa: RUF012 - never changed

@@ -1,0 +1,101 @@
+"""Every page in every language and theme: nothing that axe finds, nothing English left, nothing in the console."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.early import ROOT
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = (
+    "/",
+    "/videos/",
+    "/models/",
+    "/models/of/demo-chat/",
+    "/memory/",
+    "/cache/",
+    "/logs/",
+    "/system/",
+    "/connect/",
+    "/settings/",
+    "/audit/",
+    "/password/",
+)
+# Names of products, formats and units, and what is the same in every language.
+SAME = re.compile(
+    r"fmlx|mlx|OpenAI|LM Studio|English|Python|JavaScript|Django|curl|API|KEY|DATABASE_URL|REDIS_URL|FMLX_MODEL_DIRS|"
+    r"PostgreSQL|Redis|SQLite|sqlite|GPU|CPU|HTTP|SSD|Hub|UTC|admin|demo[-\w]*|credentials\.json|manage\.py|"
+    r"float32|uvloop|httptools|Linux[-\w.]*|x86_64|cpu|[KMGT]iB|Top [pk]|Min p|RAM|DEBUG|INFO|WARNING|ERROR"
+)
+WORDS = """() => {
+  const foreign = "pre, code, .id, [lang=en], script, style, noscript, option, dd, .models-table td:first-child, .brand";
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) if (!walker.currentNode.parentElement.closest(foreign)) found.push(walker.currentNode.data);
+  return found;
+}"""
+
+
+def violations(page: Page) -> list[Any]:
+    page.evaluate(AXE.read_text())
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    found = page.evaluate("(options) => axe.run(document, options)", options)
+    return [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in found["violations"]]
+
+
+@pytest.mark.parametrize("code", ["en", "zh-hans", "ru"])
+def test_every_page_is_accessible_in_light_and_dark_and_in_its_language(operator: Page, code: str) -> None:
+    operator.locator(f".languages [value={code}]").click()
+    expect(operator.locator("html")).to_have_attribute("lang", code)
+    problems = []
+    for path in PAGES:
+        operator.goto(path)
+        for theme in ("light", "dark"):
+            operator.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            problems += [(path, theme, *one) for one in violations(operator)]
+        if code != "en":
+            problems += [(path, "English", text) for text in english(operator)]
+    assert problems == []
+
+
+def english(page: Page) -> list[str]:
+    texts = (SAME.sub("", text) for text in page.evaluate(WORDS))
+    return [text.strip() for text in texts if re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", text)]
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_every_page_is_as_wide_as_its_window(operator: Page, width: int) -> None:
+    operator.set_viewport_size({"width": width, "height": 800})
+    for path in PAGES:
+        operator.goto(path)
+        expect(operator.locator("h1")).to_be_visible()
+        assert operator.evaluate("document.documentElement.scrollWidth") <= width, path
+        if width < 1000:
+            expect(operator.locator("#menu nav")).to_be_hidden()
+    if width < 1000:
+        operator.get_by_role("button", name="Menu").click()
+        operator.get_by_role("link", name="Models").click()
+        expect(operator.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+
+
+def test_a_model_is_loaded_seen_idle_and_unloaded_by_keyboard(operator: Page) -> None:
+    operator.goto("/models/")
+    expect(operator.get_by_text("Live", exact=True)).to_be_visible()
+    row = operator.locator("[data-model=demo-chat]")
+    load = row.get_by_role("button", name="Load demo-chat")
+    load.focus()
+    operator.keyboard.press("Enter")
+    expect(row.get_by_text("idle")).to_be_visible()
+    unload = row.get_by_role("button", name="Unload demo-chat")
+    unload.focus()
+    operator.keyboard.press("Enter")
+    expect(row.get_by_text("not loaded")).to_be_visible()
+
+
+def test_a_new_user_makes_a_clip_from_the_home_page(operator: Page) -> None:
+    operator.goto("/")
+    operator.get_by_role("link", name="a red ball moves right").click()
+    expect(operator.locator("#id_prompt")).to_have_value("a red ball moves right on a black background")
+    assert operator.locator("#id_model").input_value().startswith("demo-video")
