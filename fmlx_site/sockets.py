@@ -7,6 +7,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from chat.consumers import ChatConsumer
 from memory.consumers import MemoryConsumer
 from videos.consumers import VideoConsumer, VideoListConsumer
 
@@ -15,6 +16,7 @@ sockets: Any = AllowedHostsOriginValidator(
     AuthMiddlewareStack(
         URLRouter(
             [
+                route("ws/chat/<str:conversation_id>/", ChatConsumer.as_asgi()),
                 route("ws/memory/", MemoryConsumer.as_asgi()),
                 route("ws/videos/", VideoListConsumer.as_asgi()),
                 route("ws/videos/<str:video_id>/", VideoConsumer.as_asgi()),

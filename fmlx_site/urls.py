@@ -21,6 +21,7 @@ urlpatterns = [
     path("v1/", api.urls),
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
+    path("chat/", include("chat.urls")),
     path("memory/", include("memory.urls")),
     path("settings/", views.settings, name="settings"),
     path("settings/export/", views.export, name="settings-export"),
