@@ -62,6 +62,7 @@ class Answering:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        await self._announce("chat.moved")  # so that pages know of it while its model is loaded
         work = asyncio.create_task(self._ask())
         work.add_done_callback(lambda _: self.news.set())
         save_at = loop.time()

@@ -9,6 +9,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from chat import conversations
 from chat.answering import group_of
 from chat.models import Conversation, Message
+from inference.pool import ENGINES
 
 FORBIDDEN = 4403
 MISSING = 4404
@@ -21,6 +22,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         self._sent: dict[str, dict[str, int]] = {}
+        self._models: dict[str, str] = {}
         self._watching: asyncio.Task[None] | None = None
         self._group = ""
         await self.accept()
@@ -29,13 +31,15 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             await self.close(refusal)  # after accepting, since a browser is not shown why a handshake failed
             return
         self._group = group_of(conversation.pk)
-        await self.channel_layer.group_add(self._group, self.channel_name)
+        for group in (self._group, ENGINES):
+            await self.channel_layer.group_add(group, self.channel_name)
         await self._snapshot(conversation)
         self._watching = asyncio.create_task(self._watch(conversation))
 
     async def disconnect(self, code: int) -> None:
         if self._group:
-            await self.channel_layer.group_discard(self._group, self.channel_name)
+            for group in (self._group, ENGINES):
+                await self.channel_layer.group_discard(group, self.channel_name)
         if self._watching:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -54,6 +58,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"type": "snapshot", "answering": [self._whole(row) for row in rows]})
 
     def _whole(self, row: Message) -> dict[str, str]:
+        self._models[row.pk] = row.model
         self._sent[row.pk] = {name: len(getattr(row, name)) for name in PARTS}
         return {"id": row.pk, "thinking": row.thinking, "text": row.text}
 
@@ -83,6 +88,12 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         share = {"done": event["done"], "total": event["total"]}
         await self.send_json({"type": "phase", "id": event["message"], "phase": event["phase"], **share})
 
+    async def engine_changed(self, event: dict[str, Any]) -> None:
+        if loading := event["engine"]["loading"]:
+            for message_id in [one for one, model in self._models.items() if model == event["engine"]["id"]]:
+                await self.send_json({"type": "phase", "id": message_id, "phase": "loading", **loading})
+
     async def chat_ended(self, event: dict[str, Any]) -> None:
         self._sent.pop(event["message"], None)
+        self._models.pop(event["message"], None)
         await self.send_json({"type": "ended", "id": event["message"]})

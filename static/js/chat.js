@@ -79,8 +79,12 @@ function draw(id) {
   show(there.querySelector("[data-markdown]"), answer.text);
   const phase = there.querySelector("[data-phase]");
   phase.hidden = Boolean(answer.text || answer.thinking);
-  if (answer.phase?.total) phase.textContent = say("reading", answer.phase.done, answer.phase.total);
+  if (answer.phase?.total) phase.textContent = phaseText(answer.phase);
   if (stay) toEnd();
+}
+
+function phaseText({ phase, done, total }) {
+  return phase === "loading" ? say("loading", Math.floor((100 * done) / total)) : say("reading", done, total);
 }
 
 function soon(id) {
@@ -199,8 +203,8 @@ document.getElementById("id_model").addEventListener("change", examples);
 ready();
 if (root.dataset.live) {
   toEnd();
-  const phase = ({ id, done, total }) => {
-    known(id).phase = { done, total };
+  const phase = ({ id, ...said }) => {
+    known(id).phase = said;
     soon(id);
   };
   new Live(root.dataset.live, { snapshot, pieces, whole, phase, ended }, () => {}).open();
