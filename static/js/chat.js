@@ -196,7 +196,7 @@ root.addEventListener("keydown", (event) => {
   if (box.form.reportValidity()) box.form.requestSubmit(box.form.querySelector("button.primary:not([form])"));
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.isComposing) root.querySelector("[data-stop]")?.click();
+  if (event.key === "Escape" && !event.isComposing && !document.querySelector(":popover-open")) root.querySelector("[data-stop]")?.click();
 });
 document.getElementById("id_model").addEventListener("change", examples);
 
