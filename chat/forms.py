@@ -1,5 +1,6 @@
 """What is sent to a model, and with what."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,4 +104,9 @@ def shown(model: Served) -> str:
 def thinks(model: Served) -> bool:
     """Its template can be told whether to think, as far as that can be read on this machine."""
     files = [Path(folder.path) / name for folder in model.folders for name in TEMPLATES]
-    return any("enable_thinking" in path.read_text(errors="replace") for path in files if path.is_file())
+    return any(_asks(path, path.stat().st_mtime_ns) for path in files if path.is_file())
+
+
+@lru_cache(maxsize=256)
+def _asks(path: Path, changed_at: int) -> bool:
+    return "enable_thinking" in path.read_text(errors="replace")

@@ -81,7 +81,7 @@ def page(
         "rows": conversations.of(request.user, search)[:LISTED],
         "search": search,
         "ask": ask,
-        "say": say or SayForm(),
+        "say": say or SayForm(initial={"text": request.GET.get("text", "")}),
         "models": models,
         "gone": found is not None and found.model not in {model.name for model in models},
         "examples": words.EXAMPLES if first and not turns and any(is_demo(model) for model in models) else (),

@@ -16,6 +16,7 @@ PROBLEMS: dict[str, Word] = {
     "context_length_exceeded": _(
         "This conversation is longer than the model can read. Start a new one, or shorten what you wrote."
     ),
+    "request_too_large": _("What you wrote is longer than an engine reads at once. Shorten it, or start a new one."),
     "no_room": _("There is no memory for this answer right now, because others are being made. Try again in a moment."),
     "queue_full": _("Too many requests wait for this model. Try again in a moment."),
     "no_room_for_model": _(

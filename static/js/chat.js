@@ -202,11 +202,15 @@ document.getElementById("id_model").addEventListener("change", examples);
 
 ready();
 if (root.dataset.live) {
-  toEnd();
+  if (["", "#end"].includes(location.hash)) toEnd();
   const phase = ({ id, ...said }) => {
     known(id).phase = said;
     soon(id);
   };
-  new Live(root.dataset.live, { snapshot, pieces, whole, phase, ended }, () => {}).open();
+  const badge = root.querySelector(".live");
+  new Live(root.dataset.live, { snapshot, pieces, whole, phase, ended }, (state) => {
+    badge.textContent = state === "open" ? "" : badge.dataset[state];
+    badge.dataset.state = state;
+  }).open();
 }
 if (!touch.matches) field.focus();

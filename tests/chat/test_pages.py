@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -9,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import AsyncClient
 
 from chat.models import Conversation, Message
+from inference.models import ModelFolder
 from tests.helpers import await_for
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -164,3 +166,34 @@ async def test_what_is_filled_in_wrongly_is_said_and_nothing_is_lost(site):
     assert "Temperature" in page
     assert ">my words</textarea>" in page
     assert not await Conversation.objects.aexists()
+
+
+async def test_a_server_without_a_model_says_what_to_do(site):
+    await ModelFolder.objects.all().adelete()
+    page = await html(site, "/chat/")
+    assert "No chat model was found on this server." in page
+    refused = await site.post("/chat/", {"model": "a", "text": "hello"})
+    assert refused.status_code == 422
+    assert ">hello</textarea>" in refused.content.decode()
+
+
+def write_template(model, text):
+    Path(model.folders[0].path, "chat_template.jinja").write_text(text)
+
+
+async def test_thinking_is_offered_where_a_template_has_it_and_told_to_it(site, make_model, scripted):
+    assert 'name="thinking"' not in await html(site, "/chat/")
+    model = await make_model("thinker")
+    write_template(model, "{% if enable_thinking %}")
+    assert 'name="thinking"' in await html(site, "/chat/?model=thinker&text=hello")
+    await ended(await ask(site, model="thinker", thinking="off"))
+    assert scripted.heard("request")[-1]["template"] == {"enable_thinking": False}
+
+
+async def test_examples_are_offered_for_a_demo_model_in_the_language_of_the_page(site):
+    assert "What is fmlx?" not in await html(site, "/chat/")
+    await ModelFolder.objects.aupdate(rank=-1)
+    assert "Что такое fmlx?" in await html(site, "/chat/", headers={"accept-language": "ru"})
+    where = await ask(site, "", example="What is fmlx?")
+    assert (await ended(where)).text == "one two three"
+    assert (await Conversation.objects.aget()).title == "What is fmlx?"
