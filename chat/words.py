@@ -52,6 +52,7 @@ SENTENCES: dict[str, Word] = {
     "answered": _("The answer: {0}"),
     "loading": _("Loading the model: {0} %"),
     "waiting": _("Waiting for the model…"),
+    "thinking": _("Thinking…"),
     "reading": _("Reading the prompt: {0} of {1} tokens"),
     "failed": _("The page could not reach the server; what you wrote is still here. Try again."),
     "tool": _("Tool call: {0}"),

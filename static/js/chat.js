@@ -4,6 +4,8 @@ import { Live } from "./live.js";
 import { rendered } from "./markdown.js";
 import { say } from "./words.js";
 
+class Unreachable extends Error {}
+
 const NEAR = 160; // pixels from the end: a reader who is there is kept there
 const SAID_CHARACTERS = 300;
 const root = document.querySelector("[data-chat]");
@@ -78,8 +80,9 @@ function draw(id) {
   thinking.querySelector("[data-thinking]").textContent = answer.thinking;
   show(there.querySelector("[data-markdown]"), answer.text);
   const phase = there.querySelector("[data-phase]");
-  phase.hidden = Boolean(answer.text || answer.thinking);
-  if (answer.phase?.total) phase.textContent = phaseText(answer.phase);
+  phase.hidden = Boolean(answer.text);
+  if (answer.thinking) phase.textContent = say("thinking");
+  else if (answer.phase?.total) phase.textContent = phaseText(answer.phase);
   if (stay) toEnd();
 }
 
@@ -112,7 +115,12 @@ function whole({ id, thinking, text }) {
 }
 
 async function ended({ id }) {
-  await visit(location.href);
+  try {
+    await visit(location.href);
+  } catch (error) {
+    if (error instanceof Unreachable) return; // the snapshot after the next connection says it again
+    throw error;
+  }
   const there = turn(id);
   coming.delete(id);
   const element = there?.querySelector("[data-markdown]");
@@ -129,17 +137,20 @@ function snapshot({ answering }) {
 
 // Every form answers with the whole page; what has changed of it is put in the place of what was there.
 async function visit(url, request) {
-  const response = await fetch(url, { ...request, headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (!page.querySelector("[data-chat]")) {
-    location.assign(response.url); // logged out, gone, or an error's own page
+  const response = await fetch(url, { ...request, headers: { Accept: "text/html" } }).catch(() => null);
+  const page = response && new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!page?.querySelector("[data-chat]")) {
+    if (!response?.redirected) throw new Unreachable();
+    location.assign(response.url); // to log in
     return false;
   }
   const stay = nearEnd();
+  const opened = [...root.querySelectorAll(".thinking[open]")].map((thought) => thought.closest("[data-message]").dataset.message);
   for (const part of root.querySelectorAll("[data-part]")) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceWith(document.adoptNode(fresh));
   }
+  for (const id of opened) turn(id)?.querySelector(".thinking").setAttribute("open", "");
   document.querySelector("main > .messages")?.remove();
   const notes = page.querySelector("main > .messages");
   if (notes) document.querySelector("main").prepend(document.adoptNode(notes));
@@ -161,7 +172,7 @@ async function submit(form, submitter) {
       field.focus();
     }
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
+    if (!(error instanceof Unreachable)) throw error;
     const errors = root.querySelector('[data-part="errors"]');
     const alert = document.createElement("p");
     Object.assign(alert, { className: "alert", textContent: say("failed") });
