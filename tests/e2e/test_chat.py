@@ -10,6 +10,11 @@ from playwright.sync_api import Locator, Page, expect
 
 SHORT, LONG = "demo-chat", "demo-hybrid"  # the second has random weights, and goes on until it is stopped
 
+GOES_ON = """before => {
+    const said = document.querySelector(".turn:last-of-type .said").innerText;
+    return said.length > before.length && said.startsWith(before.slice(0, 10));
+}"""
+
 
 class Words(NamedTuple):
     """What the page says in one language."""
@@ -75,9 +80,7 @@ def test_a_conversation_from_first_word_to_export(operator: Page, words: Words, 
     before = last(page).locator(".said").inner_text()
     page.reload()
     is_writing(page)
-    page.wait_for_function(
-        "size => document.querySelector('.turn:last-of-type .said').innerText.length > size", arg=len(before)
-    )
+    page.wait_for_function(GOES_ON, arg=before)
     page.keyboard.press("Escape")
     ends(page, "stopped")
     expect(last(page)).to_contain_text(words.stopped)
