@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "memory",
     "inference",
     "videos",
+    "chat",
 ]
 
 # The stock handler's stack, for pages; /v1 runs without middleware (asgi.py).
@@ -152,6 +153,8 @@ STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
     ("vendor/htmx", BASE_DIR / "node_modules" / "htmx.org" / "dist"),
     ("vendor/alpine", BASE_DIR / "node_modules" / "@alpinejs" / "csp" / "dist"),
     ("vendor/uplot", BASE_DIR / "node_modules" / "uplot" / "dist"),
+    ("vendor/markdown-it", BASE_DIR / "node_modules" / "markdown-it" / "dist" / "browser"),
+    ("vendor/dompurify", BASE_DIR / "node_modules" / "dompurify" / "dist"),
 ]
 
 SILENCED_SYSTEM_CHECKS = ["staticfiles.W004"]  # fmlx.W003 says it with the command that mends it

@@ -7,6 +7,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from chat.consumers import ChatConsumer
 from inference.library.consumers import ModelsConsumer
 from inference.request_log.consumers import RequestsConsumer
 from memory.consumers import MemoryConsumer
@@ -17,6 +18,7 @@ sockets: Any = AllowedHostsOriginValidator(
     AuthMiddlewareStack(
         URLRouter(
             [
+                route("ws/chat/<str:conversation_id>/", ChatConsumer.as_asgi()),
                 route("ws/memory/", MemoryConsumer.as_asgi()),
                 route("ws/requests/", RequestsConsumer.as_asgi()),
                 route("ws/models/", ModelsConsumer.as_asgi()),

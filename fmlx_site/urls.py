@@ -23,6 +23,7 @@ urlpatterns = [
     path("v1/", api.urls),
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
+    path("chat/", include("chat.urls")),
     path("keys/", include("inference.keys.urls")),
     path("", include("inference.request_log.urls")),
     path("memory/", include("memory.urls")),
