@@ -30,7 +30,7 @@ SAME = re.compile(
     r"float32|uvloop|httptools|Linux[-\w.]*|x86_64|cpu|[KMGT]iB|Top [pk]|Min p|RAM|DEBUG|INFO|WARNING|ERROR"
 )
 WORDS = """() => {
-  const foreign = "pre, code, .id, [lang=en], script, style, noscript, option, dd, .models-table td:first-child, .brand";
+  const foreign = "pre, code, .id, [lang=en], script, style, option, dd, .models-table td:first-child, .brand";
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found = [];
   while (walker.nextNode()) if (!walker.currentNode.parentElement.closest(foreign)) found.push(walker.currentNode.data);
