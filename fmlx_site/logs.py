@@ -27,7 +27,7 @@ structlog.configure(
 
 def as_json() -> structlog.stdlib.ProcessorFormatter:
     """One JSON object per line, for a file."""
-    tail = [TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    tail: list[structlog.types.Processor] = [TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=[clean, *tail], foreign_pre_chain=SHARED)
 

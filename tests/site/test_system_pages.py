@@ -55,7 +55,7 @@ def test_a_log_is_shown_filtered_and_downloaded(site: Client, log: Path) -> None
     assert "FAILED" in page
     assert "a first line" not in page
     answer = site.get("/logs/download/engines/qwen.log")
-    assert b"".join(answer.streaming_content) == log.read_bytes()
+    assert b"".join(answer) == log.read_bytes()
     assert "attachment" in answer["Content-Disposition"]
 
 
