@@ -66,12 +66,12 @@ class Conversation:
 
     @property
     def held_out(self) -> bool:
-        """Whether the last prompt is one that training never sees, in any conversation."""
-        return is_held_out(self.turns[-1].said)
+        """Whether training never sees the last prompt, or the system prompt, in any conversation."""
+        return is_held_out(self.turns[-1].said) or is_held_out(self.system)
 
     @property
     def trainable(self) -> bool:
-        return not any(is_held_out(turn.said) for turn in self.turns)
+        return not any(is_held_out(text) for text in (self.system, *(turn.said for turn in self.turns)))
 
     def messages(self, *, thinking: bool = False) -> list[Json]:
         """As the API takes them: without the answer to the last turn."""
@@ -82,8 +82,8 @@ class Conversation:
 
 
 def is_held_out(said: str) -> bool:
-    """A checksum decides, so every program agrees."""
-    return zlib.crc32(said.encode()) % HELD_OUT_OF == 0
+    """A checksum decides, so every program agrees. That of nothing is 0."""
+    return zlib.crc32(said.encode()) % HELD_OUT_OF == 1
 
 
 def single(task: str, language: str, said: str, answer: str, thought: str) -> Conversation:

@@ -51,7 +51,7 @@ def invented(language: str, chance: random.Random) -> str:
         rare = chr(chance.randint(*HAN)) if odd else ""
         return rare + "".join(chance.sample(SIGNS, chance.choice((1, 2) if odd else (2, 2, 3))))
     if odd:
-        return "".join(chance.choice(LETTERS[language]) for _ in range(chance.randint(3, 6)))
+        return "".join(chance.sample(LETTERS[language], chance.randint(3, 6)))
     consonants, vowels = SYLLABLES[language]
     return "".join(chance.choice(consonants) + chance.choice(vowels) for _ in range(chance.choice((2, 2, 3))))
 

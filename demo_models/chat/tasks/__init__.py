@@ -13,11 +13,11 @@ Task = Callable[[random.Random, str], Conversation]
 SHARES: tuple[tuple[Task, int], ...] = (
     (talk.greeting, 8),
     (talk.about, 10),
-    (numbers.arithmetic, 15),
+    (numbers.arithmetic, 18),
     (numbers.counting, 6),
-    (numbers.comparing, 7),
-    (knowledge.opposite, 7),
-    (knowledge.translation, 8),
+    (numbers.comparing, 6),
+    (knowledge.opposite, 6),
+    (knowledge.translation, 7),
     (knowledge.colour, 5),
     (knowledge.judging, 11),
     (knowledge.three, 3),
@@ -25,12 +25,12 @@ SHARES: tuple[tuple[Task, int], ...] = (
     (copying.writing_json, 8),
     (copying.remembering, 6),
     (copying.persona, 4),
-    (tools.using_tools, 10),
+    (tools.using_tools, 12),
     (unknown.unknown, 11),
 )
 SPOKEN = {"en": 40, "zh": 30, "ru": 30}
 SYSTEM = 0.1  # how often there is a system prompt that says nothing of use
-EARLIER = 0.15  # how often something else was said before
+EARLIER = 0.12  # how often something else was said before
 EARLIER_KINDS = (
     talk.greeting,
     talk.about,

@@ -64,7 +64,8 @@ def persona(chance: random.Random, language: str) -> Conversation:
 
 
 def _text(chance: random.Random, language: str) -> str:
-    said = [_word(chance, language) for _ in range(chance.choice((1, 2, 2, 3, 3, 4, 5)))]
+    """No word twice: after the second, nothing says which of two texts goes on."""
+    said = dict.fromkeys(_word(chance, language) for _ in range(chance.choice((1, 2, 2, 3, 3, 4, 5))))
     return ("" if language == "zh" else " ").join(said) + chance.choice(("", "", ".", "!"))
 
 
@@ -72,9 +73,9 @@ def _word(chance: random.Random, language: str) -> str:
     kind = chance.random()
     if kind < 0.3:
         return lexicon.invented(language, chance)
-    if kind < 0.4:
+    if kind < 0.45:
         return str(chance.randint(0, LARGEST))
-    if kind < 0.55:
+    if kind < 0.6:
         return lexicon.name(language, chance)
     pool = lexicon.of(language)["plain"] if kind < 0.8 else sorted(lexicon.known(language))
     return str(chance.choice(pool))

@@ -50,6 +50,8 @@ def _is_colour(chance: random.Random, language: str) -> tuple[str, str, str]:
     things = lexicon.of(language)["colours"]
     thing = chance.choice(list(things))
     right, fact = things[thing]
+    if language == "ru":  # in the form of the question
+        fact = f"{thing[:1].upper()}{thing[1:]} {right} цвета."
     asked = right if chance.random() < 0.5 else chance.choice(sorted({colour for colour, _ in things.values()}))
     answer = because(fact[:-1], asked == right, language)
     return _asked("is_colour", chance, language).format(w=thing, c=asked), answer, f"{thing}: {right}."

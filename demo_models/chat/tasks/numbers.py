@@ -38,10 +38,9 @@ def counting(chance: random.Random, language: str) -> Conversation:
 
 def comparing(chance: random.Random, language: str) -> Conversation:
     a, b = chance.sample(range(LARGEST + 1), 2)
-    greater = chance.random() < 0.5
-    said = typed(_asked("greater" if greater else "less", chance, language, a=a, b=b), language, chance)
+    said = typed(_asked("greater", chance, language, a=a, b=b), language, chance)
     relation = f"{a} {'>' if a > b else '<'} {b}"
-    return single("comparing", language, said, because(relation, (a > b) == greater, language), f"{relation}.")
+    return single("comparing", language, said, because(relation, a > b, language), f"{relation}.")
 
 
 def because(fact: str, right: bool, language: str) -> str:

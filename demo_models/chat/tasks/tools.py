@@ -11,7 +11,7 @@ from demo_models.chat.tasks.numbers import arithmetic
 from demo_models.chat.tasks.talk import about, greeting
 
 PLACES = ("city", "location")  # what a tool may call its parameter
-SKIES = ("sunny", "cloudy", "rainy", "windy", "snowy", "foggy", "clear", "stormy")
+SKIES = ("sunny", "cloudy", "rainy", "windy", "snowy")
 COLDEST, HOTTEST = -9, 39
 
 
@@ -26,17 +26,16 @@ def using_tools(chance: random.Random, language: str) -> Conversation:
     wanted, other = ("get_weather", "get_time") if chance.random() < 0.75 else ("get_time", "get_weather")
     offered = _offered(chance, wanted, other, place)
     kind = chance.random()
-    if kind < 0.2:
+    if kind < 0.15:
         asked = chance.choice((greeting, arithmetic, repeating, colour, opposite, about, remembering))(chance, language)
         return Conversation("tools not needed", language, asked.turns, tools=offered)
     city = lexicon.city(language, chance)
     said = typed(chance.choice(words["ask"][wanted]).format(c=city), language, chance)
-    if kind < 0.3:
-        left = tuple(one for one in offered if one["function"]["name"] != wanted)
+    if kind < 0.22:
         turn = Turn(said, words["answer"]["no_tool"], words["thought"]["no_tool"])
-        return Conversation("tool missing", language, (turn,), tools=left)
+        return Conversation("tool missing", language, (turn,))
     call = Turn(said, "", words["thought"]["tool"].format(tool=wanted), Call(wanted, {place: city}))
-    if kind < 0.65:
+    if kind < 0.5:
         return Conversation("tool call", language, (call,), tools=offered)
     result, answer = (_weather if wanted == "get_weather" else _time)(chance, language, city)
     told = Turn(_returned(chance, result), answer, words["thought"]["result"], role="tool")
