@@ -23,6 +23,7 @@ class Recipe:
 
 
 RECIPES = (
+    Recipe("demo-chat", "mlx-lm", "inference.engine.demo", "chat"),
     Recipe("demo-hybrid", "mlx-lm", "inference.engine.demo", "hybrid"),
     Recipe("demo-swa", "mlx-lm", "inference.engine.demo", "swa"),
 )
