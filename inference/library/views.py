@@ -1,8 +1,10 @@
 """The Models page. Plain forms and links; htmx and the socket only make them quicker."""
 
 import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from asgiref.sync import async_to_sync
@@ -16,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from fmlx_site.access import allowed
 from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
-from inference.catalog import Served, read_catalog
+from inference.catalog import read_catalog
 from inference.library import decisions
 from inference.library.forms import DecisionForm, PlaceForm
 from inference.library.rows import Row, read_row, read_shelf
@@ -29,7 +31,8 @@ log = structlog.get_logger(__name__)
 SEE, DECIDE, FILE = "inference.view_modelfolder", "inference.change_modelsettings", "inference.change_modelfolder"
 PATIENCE_SECONDS = 2.0  # what is refused is refused by then; a load goes on by itself
 BY_HAND = "it was unloaded by hand"
-_loads: set[asyncio.Task[None]] = set()
+T = TypeVar("T")
+_working: set[asyncio.Task[Any]] = set()
 
 
 @allowed(SEE)
@@ -138,8 +141,7 @@ def load(request: HttpRequest, name: str) -> HttpResponse:
 async def _load(name: str) -> bool:
     """Is it loaded? If not, it is on its way."""
     found = (await read_catalog()).chat_model(name)
-    task = asyncio.ensure_future(_load_to_the_end(found))
-    _loads.add(task)
+    task = _apart(pool_for(found).load(found))
     task.add_done_callback(_ended)
     await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
     if task.done():
@@ -147,12 +149,17 @@ async def _load(name: str) -> bool:
     return task.done()
 
 
-async def _load_to_the_end(model: Served) -> None:
-    await pool_for(model).load(model)
+def _apart(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """In a context of its own: a request's is bound to its thread, which is gone when the request is answered, and the
+    engine lives on.
+    """
+    task = asyncio.get_running_loop().create_task(work, context=Context())
+    _working.add(task)
+    task.add_done_callback(_working.discard)
+    return task
 
 
 def _ended(task: "asyncio.Task[None]") -> None:
-    _loads.discard(task)
     if not task.cancelled() and (error := task.exception()):
         log.warning("A load that a page asked for failed.", reason=str(error))
 
@@ -176,7 +183,7 @@ def unload(request: HttpRequest, name: str) -> HttpResponse:
 
 async def _unload(name: str) -> bool:
     found = (await read_catalog()).chat_model(name)
-    return await pool_for(found).unload(found.name, BY_HAND)
+    return await _apart(pool_for(found).unload(found.name, BY_HAND))
 
 
 @allowed(FILE)

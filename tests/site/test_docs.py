@@ -74,7 +74,8 @@ def test_the_defaults_in_the_table_are_the_real_ones() -> None:
 def direct_dependencies() -> set[str]:
     lines = [line for path in (ROOT / "requirements").glob("*.in") for line in path.read_text().splitlines()]
     python = {match[0].lower() for line in lines if (match := re.match(r"[a-zA-Z][\w-]*", line))}
-    return python | set(json.loads((ROOT / "package.json").read_text())["dependencies"])
+    package = json.loads((ROOT / "package.json").read_text())
+    return python | {*package["dependencies"], *package["devDependencies"]}
 
 
 def test_every_direct_dependency_has_its_line_and_none_that_is_gone() -> None:
