@@ -10,9 +10,9 @@ from playwright.sync_api import Locator, Page, expect
 
 SHORT, LONG = "demo-chat", "demo-hybrid"  # the second has random weights, and goes on until it is stopped
 
-GOES_ON = """before => {
+GOES_ON = """([beginning, size]) => {
     const said = document.querySelector(".turn:last-of-type .said").innerText;
-    return said.length > before.length && said.startsWith(before.slice(0, 10));
+    return said.length > size && said.startsWith(beginning);
 }"""
 
 
@@ -80,7 +80,8 @@ def test_a_conversation_from_first_word_to_export(operator: Page, words: Words, 
     before = last(page).locator(".said").inner_text()
     page.reload()
     is_writing(page)
-    page.wait_for_function(GOES_ON, arg=before)
+    expect(page.locator(".composer .live")).to_have_attribute("data-state", "open")
+    page.wait_for_function(GOES_ON, arg=[before[:10], len(last(page).locator(".said").inner_text())])
     page.keyboard.press("Escape")
     ends(page, "stopped")
     expect(last(page)).to_contain_text(words.stopped)
