@@ -12,6 +12,7 @@ import redis
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
+from django.utils import translation
 
 from fmlx_site.asgi import application
 from fmlx_site.options import STORED
@@ -40,6 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """And it is kept: a unit test that starts a server all the same fails."""
     servers.may_start = item.get_closest_marker("integration") is not None
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """The language that one test chose is not the next one's."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A real server with its real worker, and a browser that must not complain."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -43,8 +44,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     manage("migrate", home=home)
     manage("firststart", home=home, env={"FMLX_ADMIN_PASSWORD": PASSWORD})
     manage("makedemo", home=home, timeout=300)
+    _never_ends(home / "models" / "demo-hybrid")
     with running(home=home, env=ALLOWED) as started:
         yield started
+
+
+def _never_ends(model: Path) -> None:
+    """Random weights come upon the end token by chance: let there be none that they can come upon."""
+    generation, tokenizer = model / "generation_config.json", model / "tokenizer_config.json"
+    generation.write_text(json.dumps({**json.loads(generation.read_text()), "eos_token_id": [2**30]}))
+    tokenizer.write_text(json.dumps({**json.loads(tokenizer.read_text()), "eos_token": None}))
 
 
 @pytest.fixture(scope="session")

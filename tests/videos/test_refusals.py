@@ -81,7 +81,11 @@ async def test_a_job_that_waits_for_memory(api, operator, ledger, job, caplog):
     for path in ("/videos/", "/memory/"):
         shown = await sync_to_async(page)(operator, path)
         assert all(f"{part}." in shown for part in sentence.removesuffix(".").split(". "))
-    logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]
+    logged = [
+        record.msg
+        for record in caplog.records
+        if isinstance(record.msg, dict) and record.msg.get("event") == "lease_refused"
+    ]
     assert [line["message"] for line in logged] == [sentence]
     (event,) = (await api.get("/v1/memory/events", params={"what": "refused"})).json()["data"]
     assert (event["holder"], event["message"]) == (job.pk, sentence)
@@ -100,7 +104,11 @@ async def test_a_video_that_can_never_fit(api, operator, ledger, job, caplog):
     wanted = built_in(model).peak(4096, 4096, 81)
     assert (answer.status_code, error["code"], error["param"]) == (413, NeverFits.code, "size")
     assert figures_in(error["message"]) == [gib(wanted), "16.00 GiB"]
-    logged = [record.msg for record in caplog.records if record.msg.get("event") == "lease_refused"]
+    logged = [
+        record.msg
+        for record in caplog.records
+        if isinstance(record.msg, dict) and record.msg.get("event") == "lease_refused"
+    ]
     assert [(line["message"], line["wanted"], line["ceiling"]) for line in logged] == [
         (error["message"], wanted, 16 * GIB)
     ]
