@@ -11,7 +11,7 @@ INVENTED = 0.4  # of names and cities: so that they can only be copied
 SYLLABLES = {"en": ("bdfgklmnprstvz", "aeiou"), "ru": ("бвгдзклмнпрст", "аеиоу")}
 LETTERS = {"en": "abcdefghijklmnopqrstuvwxyz", "ru": "абвгдежзийклмнопрстуфхцчшщыьэюя"}
 HAN = (0x4E00, 0x9FA5)  # the unified ideographs of Unicode 1
-ODD = 0.3  # of invented words: of any letters
+ODD = {"en": 0.3, "ru": 0.3, "zh": 0.15}  # of invented words: of any letters, or with any sign
 SIGNS = "天地人山水火木金土日月云风雨花草树石大小中東西南北上下明红白青安文华国家海江河林春夏秋冬东美平心玉星"
 # Words in all three languages; only the last can be a whole prompt with a meaning.
 TRANSLATED = (
@@ -36,7 +36,7 @@ def opposites(language: str) -> list[tuple[str, str]]:
 def known(language: str) -> frozenset[str]:
     """Every word that means something to the models."""
     found = {word for pair in opposites(language) for word in pair} | {row[language] for row in DICTIONARY}
-    return frozenset(found.union(*(of(language)[kind] for kind in ("colours", "lists", "able", "verbs"))))
+    return frozenset(found.union(*(of(language)[kind] for kind in ("colours", "lists"))))
 
 
 def copied(language: str) -> frozenset[str]:
@@ -46,7 +46,7 @@ def copied(language: str) -> frozenset[str]:
 
 def invented(language: str, chance: random.Random) -> str:
     """A word that nobody knows, so that it can only be copied: of syllables, or of any letters."""
-    odd = chance.random() < ODD
+    odd = chance.random() < ODD[language]
     if language == "zh":
         rare = chr(chance.randint(*HAN)) if odd else ""
         return rare + "".join(chance.sample(SIGNS, chance.choice((1, 2) if odd else (2, 2, 3))))

@@ -112,17 +112,11 @@ def bunch(first: Prefill, others: Iterable[Prefill], room: int) -> Bunch:
 
 
 def filled(prefills: Iterable[Prefill]) -> list[Filled]:
-    """Those of the prompts that are done, bunches together."""
-    alone: list[Filled] = []
-    bunches: dict[Bunch, list[Prefill]] = {}
-    for prefill in prefills:
-        if prefill.remaining:
-            continue
-        if prefill.bunch is None:
-            alone.append(Filled([prefill], None))
-        else:
-            bunches.setdefault(prefill.bunch, []).append(prefill)
-    return alone + [Filled(members, together) for together, members in bunches.items()]
+    """Those of the prompts that are done, bunches together and in the order of their rows in the cache."""
+    done = [prefill for prefill in prefills if not prefill.remaining]
+    alone = [Filled([prefill], None) for prefill in done if prefill.bunch is None]
+    bunches = dict.fromkeys(prefill.bunch for prefill in done if prefill.bunch is not None)
+    return alone + [Filled([one for one in together.prefills if one in done], together) for together in bunches]
 
 
 def _fits(prefill: Prefill) -> bool:

@@ -13,20 +13,19 @@ Task = Callable[[random.Random, str], Conversation]
 SHARES: tuple[tuple[Task, int], ...] = (
     (talk.greeting, 8),
     (talk.about, 10),
-    (numbers.arithmetic, 18),
+    (numbers.arithmetic, 20),
     (numbers.counting, 6),
     (numbers.comparing, 6),
     (knowledge.opposite, 6),
     (knowledge.translation, 7),
     (knowledge.colour, 5),
-    (knowledge.judging, 11),
     (knowledge.three, 3),
     (copying.repeating, 8),
     (copying.writing_json, 8),
     (copying.remembering, 6),
     (copying.persona, 4),
-    (tools.using_tools, 12),
-    (unknown.unknown, 11),
+    (tools.using_tools, 14),
+    (unknown.unknown, 13),
 )
 SPOKEN = {"en": 40, "zh": 30, "ru": 30}
 SYSTEM = 0.1  # how often there is a system prompt that says nothing of use

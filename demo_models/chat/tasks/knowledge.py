@@ -1,10 +1,9 @@
-"""A few words and things: opposites, translations, colours, lists of three, who can do what."""
+"""A few words and things: opposites, translations, colours, lists of three."""
 
 import random
 
 from demo_models.chat import lexicon
 from demo_models.chat.conversation import LANGUAGES, Conversation, single, typed
-from demo_models.chat.tasks.numbers import because, yes_or_no
 
 
 def opposite(chance: random.Random, language: str) -> Conversation:
@@ -33,36 +32,11 @@ def colour(chance: random.Random, language: str) -> Conversation:
     return single("colour", language, said, answer, f"{thing}: {found}.")
 
 
-def judging(chance: random.Random, language: str) -> Conversation:
-    """A question to be answered by yes or no."""
-    said, answer, thought = (_is_colour if chance.random() < 0.5 else _can)(chance, language)
-    return single("yes or no", language, typed(said, language, chance), answer, thought)
-
-
 def three(chance: random.Random, language: str) -> Conversation:
     kinds = lexicon.of(language)["lists"]
     kind = chance.choice(list(kinds))
     said = typed(_asked("three", chance, language).format(w=kind), language, chance)
     return single("list", language, said, kinds[kind], f"{kind}.")
-
-
-def _is_colour(chance: random.Random, language: str) -> tuple[str, str, str]:
-    things = lexicon.of(language)["colours"]
-    thing = chance.choice(list(things))
-    right, fact = things[thing]
-    if language == "ru":  # in the form of the question
-        fact = f"{thing[:1].upper()}{thing[1:]} {right} цвета."
-    asked = right if chance.random() < 0.5 else chance.choice(sorted({colour for colour, _ in things.values()}))
-    answer = because(fact[:-1], asked == right, language)
-    return _asked("is_colour", chance, language).format(w=thing, c=asked), answer, f"{thing}: {right}."
-
-
-def _can(chance: random.Random, language: str) -> tuple[str, str, str]:
-    words = lexicon.of(language)
-    who = chance.choice(list(words["able"]))
-    verb = chance.randrange(len(words["verbs"]))
-    asked = _asked("can", chance, language).format(w=who, v=words["verbs"][verb])
-    return asked, yes_or_no(verb in words["able"][who], language), f"{who}, {words['verbs'][verb]}."
 
 
 def _asked(ask: str, chance: random.Random, language: str) -> str:

@@ -37,19 +37,12 @@ def counting(chance: random.Random, language: str) -> Conversation:
 
 
 def comparing(chance: random.Random, language: str) -> Conversation:
+    """The fact first: yes or no follows from it."""
     a, b = chance.sample(range(LARGEST + 1), 2)
     said = typed(_asked("greater", chance, language, a=a, b=b), language, chance)
     relation = f"{a} {'>' if a > b else '<'} {b}"
-    return single("comparing", language, said, because(relation, a > b, language), f"{relation}.")
-
-
-def because(fact: str, right: bool, language: str) -> str:
-    """The fact first: what is said next follows from it."""
-    return str(lexicon.of(language)["answer"]["so_yes" if right else "so_no"].format(fact=fact))
-
-
-def yes_or_no(right: bool, language: str) -> str:
-    return str(lexicon.of(language)["answer"]["yes" if right else "no"])
+    answer = lexicon.of(language)["answer"]["so_yes" if a > b else "so_no"].format(fact=relation)
+    return single("comparing", language, said, answer, f"{relation}.")
 
 
 def _asked(ask: str, chance: random.Random, language: str, **numbers: int) -> str:

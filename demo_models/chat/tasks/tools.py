@@ -35,7 +35,7 @@ def using_tools(chance: random.Random, language: str) -> Conversation:
         turn = Turn(said, words["answer"]["no_tool"], words["thought"]["no_tool"])
         return Conversation("tool missing", language, (turn,))
     call = Turn(said, "", words["thought"]["tool"].format(tool=wanted), Call(wanted, {place: city}))
-    if kind < 0.5:
+    if kind < 0.45:
         return Conversation("tool call", language, (call,), tools=offered)
     result, answer = (_weather if wanted == "get_weather" else _time)(chance, language, city)
     told = Turn(_returned(chance, result), answer, words["thought"]["result"], role="tool")

@@ -8,7 +8,7 @@ from demo_models.chat.tasks.numbers import LARGEST, LARGEST_COUNTED
 
 NEAR_MISSES, NONSENSE = 0.3, 0.15
 FEW_WORDS, MANY_WORDS = (2, 9), (10, 60)
-LETTERS = "abcdefghijklmnopqrstuvwxyz    ABCXYZ0123456789.,:;!?-+*/(){}[]<>=#@%&_абвгдежзийклмнопрстуфхцчшыьэюя"
+MARKS = "    0123456789.,:;!?-+*/(){}[]<>=#@%&_"
 HUGE = 999
 
 
@@ -39,8 +39,9 @@ def _near_miss(chance: random.Random, language: str) -> str:
 
 def _nonsense(chance: random.Random, language: str) -> str:
     """Words in any order, mostly few; or letters."""
-    if chance.random() < 0.2:
-        return "".join(chance.choice(LETTERS) for _ in range(chance.randint(1, 30)))
+    if language in lexicon.LETTERS and chance.random() < 0.2:
+        letters = lexicon.LETTERS[language]
+        return "".join(chance.choice(letters + MARKS) for _ in range(chance.randint(1, 30))) + chance.choice(letters)
     pool = [word for frame in lexicon.of(language)["ask"]["unknown"] for word in frame.split() if "{" not in word]
     count = chance.randint(*FEW_WORDS) if chance.random() < 0.9 else chance.randint(*MANY_WORDS)
     said = [chance.choice(pool) if chance.random() < 0.5 else _any_word(chance, language) for _ in range(count)]
