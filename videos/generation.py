@@ -105,7 +105,8 @@ class Generation:
         for name in names:
             if name != names[0]:
                 try:
-                    need = predict(self._folder, self.job.width, self.job.height, self.job.frames, step=name)
+                    shape = (self.job.width, self.job.height, self.job.frames)
+                    need = await sync_to_async(predict)(self._folder, *shape, step=name)
                     self.place = Place(await self._node.reserve("generator", self.job.pk, need))
                 except (NoRoom, NeverFits):
                     self.stop("memory_needed")
