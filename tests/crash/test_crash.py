@@ -86,14 +86,16 @@ def test_sixty_jobs_survive_a_house_that_is_killed_over_and_over(
     weather(storm, env, undisturbed, orders=70, kills={"site and node": 10, "worker": 15})
 
 
-def test_forty_long_denoisings_go_on_from_their_checkpoints_and_give_the_same_frames(
+def test_long_denoisings_go_on_from_their_checkpoints_and_give_the_same_frames(
     house: Path, seed: int, undisturbed: Undisturbed
 ) -> None:
+    """FMLX_TEST_LONG_JOBS of them: each is made a second time, undisturbed, to compare with."""
+    orders = int(os.environ.get("FMLX_TEST_LONG_JOBS", "8"))
     env = {**PATIENT, "FMLX_VIDEO_WORKERS": "2", "FMLX_VIDEO_CHECKPOINT_STEPS": "6"}
     storm = Storm(house, free_port(), [Part("site and node", SERVE, env, (4.0, 16.0))], seed)
-    kills = {"site and node": 4, "worker": 12}
-    rows = weather(storm, env, undisturbed, orders=45, kills=kills, steps=(30, 45))
-    assert aftermath.check_repeats(rows, at_most=6) >= 5
+    kills = {"site and node": max(1, orders // 10), "worker": max(2, orders // 4)}
+    rows = weather(storm, env, undisturbed, orders=orders, kills=kills, steps=(30, 45))
+    assert aftermath.check_repeats(rows, at_most=6) >= 1
 
 
 @pytest.mark.services
