@@ -14,13 +14,14 @@ from inference.catalog import find_model, read_catalog, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
-from videos import jobs, live, options, storage
-from videos.models import VideoJob
+from videos import jobs, live, loras, options, presets, storage
+from videos.models import VideoBatch, VideoJob
 from videos.predictor import largest_size, predict
-from videos.schemas import CreateVideo
+from videos.schemas import CreateVideo, LoraAsked
 from videos.shape import Shape, shape_of
 
 Refusal = NeverFits | RoomPinned
+SEEDS = 2**32
 
 # What OpenAI's API has and this server has not yet: refused by name, never ignored.
 NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
@@ -51,42 +52,77 @@ async def submit(
     user_id: int | None = None,
     idempotency_key: str = "",
 ) -> VideoJob:
-    """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
+    """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal.
+
+    With `n` it is the first of so many; their batch leads to the others.
+    """
+    made = await prepare(request, body, key=key, user_id=user_id)
+    made[0].idempotency_key = idempotency_key
+    return await accept(made, VideoBatch(key=key) if len(made) > 1 else None)
+
+
+async def prepare(request: CreateVideo, body: Body, *, key: ApiKey | None, user_id: int | None) -> list[VideoJob]:
+    """What would be accepted, not saved yet. Raises why it is refused."""
     folder = await _video_model(request.model)
-    shape = shape_of(request, folder.pipeline, folder.defaults)
-    await sync_to_async(_check_memory)(folder, shape)
+    defaults = await sync_to_async(presets.defaults_with)(folder, request.preset)
+    shape = shape_of(request, folder.pipeline, defaults)
+    asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
+    applied = await sync_to_async(loras.checked)(asked, folder)
+    _check_boundary(request, folder)
+    await sync_to_async(_check_memory)(folder, shape, await sync_to_async(loras.bytes_of)(applied))
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
             % {"free": gib(free), "floor": gib(options.DISK_FLOOR_BYTES.value)}
         )
-    job = VideoJob(
-        key=key,
-        user_id=user_id,
-        idempotency_key=idempotency_key,
-        request_digest=digest_of(body),
-        model=folder.name,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        width=shape.width,
-        height=shape.height,
-        frames=shape.frames,
-        fps=shape.fps,
-        steps=shape.steps,
-        seed=shape.seed,
-        **_guidance(request, folder.defaults),
-        pipeline=folder.pipeline,
-    )
-    accepted = await sync_to_async(jobs.submit)(job, options.MAX_QUEUED.value)
+    extend = request.extend_prompt if request.extend_prompt is not None else options.EXTEND_PROMPT.value == "on"
+    waits = say("prompt_waits") if extend else ""
+    negative = request.negative_prompt if request.negative_prompt is not None else defaults.get("negative_prompt")
+    return [
+        VideoJob(
+            key=key,
+            user_id=user_id,
+            request_digest=digest_of(body),
+            model=folder.name,
+            preset=request.preset or "",
+            prompt=request.prompt,
+            negative_prompt=negative,
+            prompt_wanted=extend,
+            waiting_reason=waits,
+            waiting_said=parts_of(waits),
+            width=shape.width,
+            height=shape.height,
+            frames=shape.frames,
+            fps=shape.fps,
+            steps=shape.steps,
+            seed=(shape.seed + place) % SEEDS,
+            **_knobs(request, defaults),
+            loras=applied,
+            pipeline=folder.pipeline,
+            priority=key.priority if key else 0,
+        )
+        for place in range(request.n or 1)
+    ]
+
+
+async def accept(made: list[VideoJob], batch: VideoBatch | None = None) -> VideoJob:
+    """All of them or none. Returns the first, or the one that the same request made before."""
+    accepted = await sync_to_async(jobs.submit)(made, options.MAX_QUEUED.value, batch)
     if accepted.new:
-        await live.job_changed(accepted.job)
+        for job in made:
+            await live.job_changed(job)
         await live.wake_nodes()
     return accepted.job
 
 
-def _guidance(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float | None]:
-    """What was asked, or what the model's folder gives; None leaves it to the model."""
-    names = ("guidance_scale", "guidance_scale_2", "flow_shift")
+def _check_boundary(request: CreateVideo, folder: ModelFolder) -> None:
+    if request.boundary_ratio is not None and folder.pipeline not in loras.TWO_EXPERTS:
+        raise InvalidRequest(f"is for models with two experts; {folder.name} has one.", param="boundary_ratio")
+
+
+def _knobs(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float | None]:
+    """What was asked, or what the preset or the model's folder gives; None leaves it to the model."""
+    names = ("guidance_scale", "guidance_scale_2", "flow_shift", "boundary_ratio")
     asked = {name: getattr(request, name) for name in names}
     return {name: defaults.get(name) if value is None else value for name, value in asked.items()}
 
@@ -106,7 +142,7 @@ async def _video_model(name: str | None) -> ModelFolder:
     return folder
 
 
-def _check_memory(folder: ModelFolder, shape: Shape) -> None:
+def _check_memory(folder: ModelFolder, shape: Shape, more: int) -> None:
     """Refuse what no node that has the model could promise, now or later. Without a running node it waits in line.
 
     Raises:
@@ -114,7 +150,7 @@ def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     """
     everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
     hosts = [host for host in everywhere if host.node.largest_bytes]
-    sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
+    sums = [(predict(host, shape.width, shape.height, shape.frames) + more, host) for host in hosts]
     possible = [(wanted, host) for wanted, host in sums if wanted <= host.node.largest_bytes]
     if hosts and not possible:
         raise _told(_too_large(shape, *max(sums, key=lambda one: one[1].node.largest_bytes)), folder)

@@ -38,6 +38,8 @@ CODES: dict[str, Word] = {
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "went_on": _("Went on from where it was"),
+    "prompt_extended": _("The prompt was made fuller"),
+    "prompt_kept": _("The prompt was left as it was asked"),
     "artifact_missing": _("Something that was made before is gone, and is made again"),
     "aborted": _("The worker was asked to stop"),
     "changed_hands": _("The job was given to another worker"),
@@ -55,6 +57,7 @@ CODES: dict[str, Word] = {
     "worker_crashed": _("The worker crashed"),
     "worker_error": _("The worker failed"),
     "worker_launch_failed": _("The worker did not start"),
+    "lora_invalid": _("A LoRA does not fit the model"),
     "output_invalid": _("The file that was made is not a whole video"),
 }
 

@@ -49,7 +49,7 @@ class Steps:
         encode = keys.key(
             "encode", texts=self.recipe.texts, encoder=prints["text_encoder"], precision=precision, **tokens
         )
-        experts = {name: prints[name] for name in self.checkpoint.denoisers}
+        experts = {name: self.components.latents_depend_on(name) for name in self.checkpoint.denoisers}
         settings = self.recipe.denoising
         latents = keys.key("denoise", embeds=encode, settings=settings, experts=experts, precision=precision)
         frames = keys.key("decode", latents=latents, vae=prints["vae"], frames=self.recipe.frames, precision=precision)
