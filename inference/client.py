@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from fmlx_site.errors import BodyTooLarge
 from inference.errors import EngineRefused
@@ -14,6 +14,49 @@ Event = dict[str, Any]
 ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed"})
 MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
 WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
+
+
+class CallPiece(TypedDict):
+    """A piece of a tool call: the first has its `id` and `name`; the `arguments` of all are one JSON text."""
+
+    index: int
+    id: NotRequired[str]
+    name: NotRequired[str]
+    arguments: str
+
+
+class Delta(TypedDict):
+    """What a streamed choice gained: a thought, then text, then pieces of calls. The last has the `reason`."""
+
+    id: str
+    index: int
+    text: str
+    reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[CallPiece]]
+    tokens: int
+    logprobs: NotRequired[list[Event]]
+    reason: NotRequired[str]
+
+
+class ToolCall(TypedDict):
+    id: str
+    name: str
+    arguments: str
+
+
+class Choice(TypedDict):
+    """A finished choice; what it said is here only if the request was not streamed. `reason` is stop, length or
+    tool_calls."""
+
+    index: int
+    reason: str
+    tokens: int
+    stop: NotRequired[str | int]
+    text: NotRequired[str]
+    reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    warning: NotRequired[str]
+    logprobs: NotRequired[list[Event]]
 
 
 class Engine(Protocol):
