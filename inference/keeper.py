@@ -64,7 +64,7 @@ async def _end(pool: Pool, entry: Entry, reason: str) -> None:
     log.log(logging.ERROR if fault else logging.INFO, "Engine unloaded.", model=entry.name, reason=reason)
     if fault and entry.resident:
         lease = entry.resident.lease
-        message = say("engine_silent", name=entry.name, seconds=round(SILENCE_SECONDS))
+        message = say("engine_silent", model=entry.name, seconds=round(SILENCE_SECONDS))
         figures = {"code": "worker_stalled", "lease": lease.bytes}
         about = {"kind": lease.kind, "holder": lease.holder, "lease": lease.pk}
         await pool.node.note(What.KILLED, **about, message=message, figures=figures)

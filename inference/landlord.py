@@ -173,7 +173,7 @@ class Landlord:
         lease = entry.resident.lease
         log.info("Engine evicted.", model=entry.name, reason=reason, lease=lease.bytes)
         figures = {"for_kind": shortage.kind, "for_holder": shortage.holder, "missing": shortage.bytes}
-        message = say("evicted_for" if whom else "evicted_for_promised", name=entry.name, whom=whom)
+        message = say("evicted_for" if whom else "evicted_for_promised", model=entry.name, whom=whom)
         fields = {"lease": lease.pk, "bytes": lease.bytes, "message": message, "figures": figures}
         await self._node.note(What.EVICTED, kind=KIND, holder=lease.holder, **fields)
         await entry.resident.stop(reason)

@@ -6,8 +6,8 @@ from memory import SENTENCES
 
 SENTENCES.update(
     {
-        "evicted_for": _("%(name)s was evicted: its memory is needed for %(whom)s."),
-        "evicted_for_promised": _("%(name)s was evicted: its memory is needed for others, to whom it was promised."),
-        "engine_silent": _("The engine of %(name)s was ended: it has been silent for over %(seconds)s s."),
+        "evicted_for": _("%(model)s was evicted: its memory is needed for %(whom)s."),
+        "evicted_for_promised": _("%(model)s was evicted: its memory is needed for others, to whom it was promised."),
+        "engine_silent": _("The engine of %(model)s was ended: it has been silent for over %(seconds)s s."),
     }
 )
