@@ -11,7 +11,7 @@ from inference.errors import EngineRefused
 from memory.protocol import MAX_LINE_BYTES, encode
 
 Event = dict[str, Any]
-ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed"})
+ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed", "tokenised"})
 MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
 WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
 
@@ -28,6 +28,9 @@ class Engine(Protocol):
 
     async def probe(self, request: Event) -> Event:
         """Which blocks of a request's prompt are in the prefix cache. Raises EngineRefused."""
+
+    async def tokens(self, request: Event) -> Event:
+        """A prompt as tokens, or tokens as text (`inference/engine/tokenising.py`). Raises EngineRefused."""
 
 
 class Answer:
@@ -108,11 +111,20 @@ async def ask(line: Line, request: Event) -> AsyncIterator[Answer]:
 
 
 async def probe(line: Line, request: Event) -> Event:
+    return await _inquire(line, {**request, "probe": True}, "probed")
+
+
+async def tokens(line: Line, request: Event) -> Event:
+    return await _inquire(line, {**request, "tokenise": True}, "tokenised")
+
+
+async def _inquire(line: Line, request: Event, wanted: str) -> Event:
+    """What an engine says without computing."""
     _check_size(request)
     answer = line.answers[request["id"]] = Answer(request["id"], line.facts)
     try:
-        await line.send("request", **request, probe=True)
-        await answer.verdict("probed")
+        await line.send("request", **request)
+        await answer.verdict(wanted)
         return answer.accepted
     finally:
         del line.answers[answer.id]
