@@ -75,6 +75,8 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
                 await _say(writer, done=True)
             case "unload":
                 await _say(writer, done=await pool.unload(asked["model"], asked["reason"]))
+            case "cancel":
+                await _say(writer, done=await pool.cancel(asked["call"], asked["holder"]))
             case "states":
                 await _say(writer, states=await pool.states())
             case other:

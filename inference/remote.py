@@ -5,6 +5,7 @@ One JSON line asks; then lines come back. An `error` line is the end of it, and 
     {do: "ask", model, request}  → {facts, accepted} · {events: [...]} ...
     {do: "load" | "unload", model}  → {done: bool}
     {do: "probe" | "tokens", model, request}  → {said}
+    {do: "cancel", call, holder}  → {done: bool}
     {do: "states"}  → {states}
 """
 
@@ -54,6 +55,9 @@ class RemotePool:
 
     async def unload(self, name: str, reason: str) -> bool:
         return bool((await self._one("unload", model=name, reason=reason))["done"])
+
+    async def cancel(self, call_id: str, holder: str | None) -> bool:
+        return bool((await self._one("cancel", call=call_id, holder=holder))["done"])
 
     async def states(self) -> dict[str, Event]:
         return dict((await self._one("states"))["states"])

@@ -16,7 +16,7 @@ from inference.api.wire import Wire
 from inference.catalog import Served
 from inference.client import Answer, Engine, Event
 from inference.pool import engine_for
-from inference.request_log.visit import current_visit
+from inference.request_log.visit import current_key, current_visit
 
 KEEP_ALIVE_SECONDS = 10.0
 
@@ -53,7 +53,8 @@ def _begun(call: Call) -> list[Event]:
     """The engine's requests, with what the operator decided for those that do not say."""
     if visit := current_visit():
         visit.model, visit.streamed = call.model.name, call.stream
-    own = call.model.settings.sampling
+    key = current_key()
+    own = {**call.model.settings.sampling, "holder": str(key.pk) if key else None}
     return [{**own, **request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
 
 

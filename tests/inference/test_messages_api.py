@@ -96,7 +96,7 @@ async def test_thinking_is_asked_of_the_engine(api: httpx.AsyncClient, scripted:
     assert (await asked(api, scripted, thinking={"type": "disabled"}))["reasoning"] == {"enabled": False}
 
 
-REFUSED = [
+REFUSED: list[tuple[Json, str]] = [
     ({"max_tokens": None}, "max_tokens"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"messages": []}, "messages"),
