@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmlx_site.errors import FmlxError
+from inference.api import sse
 from inference.client import Event
 
 text_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -28,9 +30,10 @@ def usage_of(events: Sequence[Event]) -> Json:
     }
 
 
-class Wire(ABC):
+class ChoicesWire(ABC):
     """One call's way of speaking. `first` below is the index of a prompt's first choice."""
 
+    keep_alive = sse.KEEP_ALIVE
     prefix: str
     whole_object: str
     chunk_object: str
@@ -71,7 +74,7 @@ class Wire(ABC):
         """The part of a delta that comes after its text."""
         return b""
 
-    def begin(self, facts: Event) -> None:
+    def begin(self, facts: Event, prompt_tokens: int) -> None:
         common = text_json({**self._common(self.chunk_object, facts), "choices": 0})
         self._head = f"data: {common.removesuffix('0}')}[".encode()
 
@@ -81,8 +84,11 @@ class Wire(ABC):
 
     def end(self, finished: Sequence[Event]) -> bytes:
         if not self._include_usage:
-            return b""
-        return self._head + f'],"usage":{text_json(usage_of(finished))}}}\n\n'.encode()
+            return sse.DONE
+        return self._head + f'],"usage":{text_json(usage_of(finished))}}}\n\n'.encode() + sse.DONE
+
+    def error(self, failure: FmlxError) -> bytes:
+        return sse.error(failure)
 
     def _delta(self, number: int, first: int, delta: Event) -> bytes:
         index, reason = first + delta["index"], delta.get("reason")
@@ -108,7 +114,7 @@ class Wire(ABC):
         }
 
 
-class ChatWire(Wire):
+class ChatWire(ChoicesWire):
     prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
     def choice(self, number: int, choice: Event, first: int) -> Json:
@@ -166,7 +172,7 @@ def _call_piece(piece: Mapping[str, Any]) -> Json:
     return {"index": piece["index"], **_call(piece)}
 
 
-class CompletionWire(Wire):
+class CompletionWire(ChoicesWire):
     """`echoed` are the prompts that come back before what they are completed with, or none."""
 
     prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"

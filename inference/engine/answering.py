@@ -29,10 +29,6 @@ class Answering:
     def __init__(self, marks: Marks, compiler: Compiler, eos: frozenset[int], width: int) -> None:
         self._marks, self._compiler, self._eos, self._width = marks, compiler, eos, width
 
-    @property
-    def thinks(self) -> bool:
-        return self._marks.think_start is not None
-
     def prepare(self, message: Mapping[str, Any], wish: Wish, prompt: Prompt) -> Prepared:
         """Raises Refusal: 400, naming the parameter, and the place in its schema or grammar."""
         answer = self._structure(message, wish)

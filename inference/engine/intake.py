@@ -9,10 +9,9 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
-from inference.engine import messages, wish
+from inference.engine import messages
 from inference.engine.answering import Answering, Prepared
 from inference.engine.detokenise import Vocabulary
 from inference.engine.messages import Json, Refusal, Usage
@@ -20,7 +19,7 @@ from inference.engine.parameters import parse
 from inference.engine.requests import Request, Sequence
 from inference.engine.stopping import StopMatcher
 from inference.engine.templates import Templates, too_long
-from inference.engine.wish import BUDGETS, Wish
+from inference.engine.tokenising import tokenised
 from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
@@ -99,6 +98,9 @@ class Intake:
 
     def _take_in(self, id_: str, message: Message, arrived: float) -> None:
         try:
+            if message.get("tokenise") is True:
+                self._close(id_, messages.tokenised(id_, tokenised(self._templates, message)))
+                return
             request = self._checked(id_, message, arrived)
         except Refusal as refusal:
             self._close(id_, messages.refused(id_, refusal))
@@ -121,7 +123,7 @@ class Intake:
 
     def _checked(self, id_: str, message: Message, arrived: float) -> Request:
         parameters = parse(message, self._defaults, self._vocab_size)
-        asked = self._wish(message)
+        asked = self._templates.wish(message)
         prompt = self._templates.prompt(message, asked)
         param = "messages" if message["kind"] == "chat" else "prompt"
         if not prompt.tokens:
@@ -135,21 +137,6 @@ class Intake:
         request.points = prompt.points
         request.sequences += [self._sequence(request, index, prepared) for index in range(parameters.width)]
         return request
-
-    def _wish(self, message: Message) -> Wish:
-        """Raises Refusal: 400, when the model has no such thing as what is wished for."""
-        if message.get("kind") != "chat":
-            return Wish()
-        asked = wish.parse(message)
-        if asked.shown and not self._templates.knows_tools:
-            what = "This model does not call tools, or writes its calls in a form that is not known here."
-            raise Refusal(400, "unsupported_parameter", what, param="tools")
-        if asked.effort in BUDGETS and asked.budget is None and not self._templates.knows_effort:
-            asked = replace(asked, budget=BUDGETS[asked.effort])
-        if asked.wants_thought and not self._answering.thinks:
-            what = f"This model does not think before it answers; leave '{asked.place}' out."
-            raise Refusal(400, "unsupported_parameter", what, param=asked.place)
-        return asked
 
     def _sequence(self, request: Request, index: int, prepared: Prepared) -> Sequence:
         text = self._vocabulary.detokeniser(strip_space=request.kind == "chat")

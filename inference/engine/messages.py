@@ -42,6 +42,8 @@ parameters, all optional
              what the answer is forced to be, from where the thought ends; a grammar is in Lark's form or in GBNF.
              With `lenient: true`, what of a schema it cannot be held to is left out of it, else that is refused.
     cache=true  (false: this prompt is neither looked up in the prefix cache nor kept there)
+    tokenise=false (true: nothing is computed, and parameters are not looked at: which tokens are the prompt, with
+    `strings` also as they are spelt, without `ids` only how many; with `tokens` in place of a prompt: their text)
     probe=false (true: nothing is computed; which blocks of the prompt are in the prefix cache?)
     cache_salt="" (up to 256 characters; prompts with different salts share nothing)
 
@@ -81,6 +83,7 @@ engine → node, about a request. First one of
     event probed   {id, prompt_tokens, block_tokens, cached_tokens, blocks: [{end, where: "hot" | "ssd" | "absent",
               complete}, ...]}   the end of a probe. `end` counts tokens; `cached_tokens` would not be computed again,
               which is less than there is where the model needs snapshots and a block is not `complete`.
+    event tokenised {id, count, context_limit, ids?, strings?, text?}     the end of a request with `tokenise`
 then, if it was accepted
     event prefill  {id, done, total}    after every chunk but the last; tokens
     event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?}, ...]}
@@ -177,6 +180,10 @@ def accepted(id_: str, prompt_tokens: int, max_tokens: int) -> Json:
 
 def probed(id_: str, found: Json) -> Json:
     return {"phase": "probed", "id": id_, **found}
+
+
+def tokenised(id_: str, found: Json) -> Json:
+    return {"phase": "tokenised", "id": id_, **found}
 
 
 def prefilled(id_: str, done: int, total: int) -> Json:

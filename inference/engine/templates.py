@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from inference.engine import wish
 from inference.engine.messages import Refusal
 from inference.engine.parameters import invalid
 from inference.engine.speech.marks import Marks
@@ -41,31 +42,46 @@ class Templates:
         self._one_at_a_time = threading.Lock()  # a tokenizer that is Python promises nothing to two threads
         self._turns = Turns(self._render, lambda text: self._encode(text, "messages", special=False) if text else [])
 
-    def prompt(self, message: Mapping[str, Any], wish: Wish) -> Prompt:
+    def prompt(self, message: Mapping[str, Any], asked: Wish) -> Prompt:
         """Raises Refusal: 400, saying what is wrong with it."""
         if message.get("kind") != "chat":
             return Prompt(self._completion(message))
-        message = {**message, "tools": list(wish.shown), "template": self._options(message, wish)}
+        message = {**message, "tools": list(asked.shown), "template": self._options(message, asked)}
         text = self._render(message)
         tokens = self._encode(text, "messages", special=False)
         points = self._turns.points(message, text, len(tokens))
-        return Prompt(tokens, points, self._start(message, text), self._thinks(wish))
+        return Prompt(tokens, points, self._start(message, text), self._thinks(asked))
 
-    def _options(self, message: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+    def wish(self, message: Mapping[str, Any]) -> Wish:
+        """What is asked beside the messages. Raises Refusal: 400, also when the model has no such thing."""
+        if message.get("kind") != "chat":
+            return Wish()
+        asked = wish.parse(message)
+        if asked.shown and not self.knows_tools:
+            what = "This model does not call tools, or writes its calls in a form that is not known here."
+            raise Refusal(400, "unsupported_parameter", what, param="tools")
+        if asked.wants_thought and self._marks.think_start is None:
+            what = f"This model does not think before it answers; leave '{asked.place}' out."
+            raise Refusal(400, "unsupported_parameter", what, param=asked.place)
+        if asked.effort in wish.BUDGETS and asked.budget is None and not self.knows_effort:
+            return replace(asked, budget=wish.BUDGETS[asked.effort])
+        return asked
+
+    def _options(self, message: Mapping[str, Any], asked: Wish) -> dict[str, Any]:
         """What the template is told of thinking and effort, beside what the client tells it."""
         options = message.get("template") or {}
         if not isinstance(options, dict) or RESERVED & options.keys():
             raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
         own: dict[str, Any] = {}
-        if wish.enabled is not None:
-            own["enable_thinking"] = wish.enabled
-        if wish.effort is not None and self.knows_effort:
-            own["reasoning_effort"] = wish.effort
+        if asked.enabled is not None:
+            own[ENABLE] = asked.enabled
+        if asked.effort is not None and self.knows_effort:
+            own["reasoning_effort"] = asked.effort
         return {**own, **options}
 
-    def _thinks(self, wish: Wish) -> bool:
+    def _thinks(self, asked: Wish) -> bool:
         """Those that can be told to think or not think unless they are told not to."""
-        return wish.wants_thought or (wish.enabled is not False and "enable_thinking" in self._source)
+        return asked.wants_thought or (asked.enabled is not False and ENABLE in self._source)
 
     @property
     def knows_effort(self) -> bool:
@@ -81,10 +97,25 @@ class Templates:
             return Start.TEXT
         if message.get("continue_final_message") is True:
             said = text.rpartition(end.text)[2]
-            return Start.THINKING if begin.text in said and said.count(begin.text) else Start.TEXT
+            return Start.THINKING if begin.text in said else Start.TEXT
         if text.rstrip().endswith(begin.text):
             return Start.THINKING
         return Start.TEXT if text.rstrip().endswith(end.text) else Start.EITHER
+
+    @property
+    def context_limit(self) -> int:
+        return self._context_limit
+
+    def text(self, tokens: Any) -> str:
+        """Raises Refusal for what are no tokens of this model."""
+        ids = self._ids(tokens, "tokens")
+        with self._one_at_a_time:
+            return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def strings(self, tokens: list[int]) -> list[str]:
+        """Each as the tokenizer's vocabulary spells it."""
+        with self._one_at_a_time:
+            return [str(token) for token in self._tokenizer.convert_ids_to_tokens(tokens)]
 
     def _completion(self, message: Mapping[str, Any]) -> list[int]:
         kind = message.get("kind")
@@ -92,14 +123,14 @@ class Templates:
             raise invalid("kind", f"'kind' must be 'chat' or 'completion'; it is {kind!r}.")
         prompt = message.get("prompt")
         if isinstance(prompt, str):
-            return self._encode(prompt, "prompt", special=True)
+            return self._encode(prompt, "prompt", special=message.get("add_special_tokens", True) is True)
         return self._ids(prompt)
 
-    def _ids(self, prompt: Any) -> list[int]:
+    def _ids(self, prompt: Any, param: str = "prompt") -> list[int]:
         if not isinstance(prompt, list) or not all(type(token) is int for token in prompt):
-            raise invalid("prompt", "'prompt' must be a text or a list of token ids.")
+            raise invalid(param, f"'{param}' must be a text or a list of token ids.")
         if wrong := next((token for token in prompt if not 0 <= token < self._vocab_size), None):
-            raise invalid("prompt", f"Token id {wrong} is not of this model; its ids are 0 to {self._vocab_size - 1}.")
+            raise invalid(param, f"Token id {wrong} is not of this model; its ids are 0 to {self._vocab_size - 1}.")
         return list(prompt)
 
     def _render(self, message: Mapping[str, Any]) -> str:
@@ -136,6 +167,7 @@ class Templates:
             raise too_long(f"at least {least:,}", self._context_limit, param)
 
 
+ENABLE = "enable_thinking"
 RESERVED = frozenset(
     {"conversation", "messages", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "return_dict"}
 )

@@ -24,6 +24,7 @@ class Wish:
     names: frozenset[str] | None = None
     parallel: bool = True
     enabled: bool | None = None
+    wanted: bool = False
     effort: str | None = None
     budget: int | None = None
     place: str = "reasoning"
@@ -42,7 +43,8 @@ class Wish:
 
     @property
     def wants_thought(self) -> bool:
-        return self.enabled is not False and bool(self.enabled or self.effort or self.budget)
+        """By `reasoning`; what a client tells the template is between them."""
+        return self.enabled is not False and bool(self.wanted or self.effort or self.budget)
 
     @property
     def forced(self) -> bool:
@@ -64,6 +66,7 @@ def _thinking(wish: Wish, message: Mapping[str, Any]) -> Wish:
     if not isinstance(asked, dict) or asked.keys() - {"enabled", "effort", "budget", "place"}:
         raise invalid("reasoning", "'reasoning' must be an object with enabled, effort and budget.")
     enabled, effort, budget = (asked.get(name) for name in ("enabled", "effort", "budget"))
+    wanted = enabled is True
     template = message.get("template")
     if enabled is None and isinstance(template, dict) and isinstance(template.get("enable_thinking"), bool):
         enabled = template["enable_thinking"]
@@ -76,7 +79,8 @@ def _thinking(wish: Wish, message: Mapping[str, Any]) -> Wish:
     if effort == OFF or budget == 0:
         enabled = False
     place = str(asked.get("place") or "reasoning")
-    return replace(wish, enabled=enabled, effort=effort, budget=0 if enabled is False else budget, place=place)
+    budget = 0 if enabled is False else budget
+    return replace(wish, enabled=enabled, wanted=wanted, effort=effort, budget=budget, place=place)
 
 
 def _tools(value: Any) -> list[Mapping[str, Any]]:

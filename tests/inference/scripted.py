@@ -56,6 +56,9 @@ class Scripted:
                     channel.send("event", phase="lease", wanted=wanted)
 
     def _answer(self, channel: Channel, request: Message) -> None:
+        if request.get("tokenise"):
+            channel.send("event", phase="tokenised", id=request["id"], count=3, context_limit=4096, **tokens(request))
+            return
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]
         if prompt == "refuse":
             refusal = {"status": 503, "code": "no_room", "message": "No room.", "param": None, "retry_after": 3}
@@ -96,6 +99,12 @@ class Scripted:
 def facts(name: str) -> dict[str, Any]:
     sizes = {"weights_bytes": 0, "kv_bytes_per_token": 1024, "context_limit": 4096, "context_window": 4096}
     return {"name": name, "fingerprint": "f" * 64, **sizes}
+
+
+def tokens(request: Message) -> dict[str, Any]:
+    if "tokens" in request:
+        return {"text": "".join(WORDS)}
+    return {"ids": [1, 2, 3], **({"strings": list(WORDS)} if request.get("strings") else {})}
 
 
 def said(id_: str, prompt: str) -> list[dict[str, Any]]:
