@@ -84,6 +84,10 @@ class Environment(BaseSettings):
     files_bytes: int = Field(10 * GIB, ge=0)
     files_keep_seconds: float = Field(30 * 86400.0, ge=3600)
 
+    webhook_timeout_seconds: float = Field(15.0, gt=0)
+    webhook_backoff_seconds: float = Field(5.0, ge=0)  # doubles with each further try, up to 4 hours
+    webhook_try_seconds: float = Field(3 * 86400.0, ge=0)
+
     @property
     def artifacts(self) -> Path:
         return self.home / "artifacts"
@@ -97,6 +101,11 @@ class Environment(BaseSettings):
     def files(self) -> Path:
         """What keys uploaded, on the same file system as `work`."""
         return self.home / "files"
+
+    @property
+    def previews(self) -> Path:
+        """What is known of how each VAE's latents look."""
+        return self.home / "previews"
 
     @property
     def work(self) -> Path:

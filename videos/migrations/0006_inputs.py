@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("inference", "0006_model_places"),
-        ("videos", "0004_steps"),
+        ("videos", "0005_previews"),
     ]
 
     operations = [
