@@ -11,9 +11,11 @@ from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
+from videos.inputs.api import router as files
 from webhooks.api import router as webhooks
 
 api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
+api.add_router("files", files, auth=needs(Scope.VIDEOS))
 api.add_router("webhooks", webhooks, auth=needs(Scope.VIDEOS))
 api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
