@@ -1,6 +1,7 @@
 """Several videos asked for at once: all are accepted or none, and one status tells of them together."""
 
 import json
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from inference.api.body import Body, json_object
 from inference.models import ApiKey
 from videos import jobs, live, submission
 from videos.errors import AlreadyFinished
+from videos.inputs.staging import Staged, staging
 from videos.models import VideoBatch, VideoJob
 
 MOST_LINES = 1000
@@ -78,17 +80,19 @@ def _placed(error: FmlxError, number: int) -> FmlxError:
 async def submit(lines: list[Line], key: ApiKey) -> VideoBatch:
     """Raises what one request would be refused with, with its line before it; then nothing is left."""
     batch = VideoBatch(key=key)
-    made: list[VideoJob] = []
-    for line in lines:
-        try:
-            request = submission.parse(line.body)
-            coming = await submission.prepare(request, line.body, key=key, user_id=key.owner_id)
-        except FmlxError as error:
-            raise _placed(error, line.number) from None
-        for job in coming:
-            job.custom_id = line.custom_id
-        made += coming
-    await submission.accept(made, batch)
+    made: list[tuple[VideoJob, Staged]] = []
+    async with AsyncExitStack() as stack:
+        for line in lines:
+            staged = await stack.enter_async_context(staging())
+            try:
+                request = submission.parse(line.body)
+                coming = await submission.prepare(request, line.body, staged, key=key, user_id=key.owner_id)
+            except FmlxError as error:
+                raise _placed(error, line.number) from None
+            for job in coming:
+                job.custom_id = line.custom_id
+            made += [(job, staged) for job in coming]
+        await submission.accept(*zip(*made, strict=True), batch)
     return batch
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
 from videos import options, presets
-from videos.models import Preset
+from videos.models import Preset, VideoJob
 
 CUSTOM = "custom"
 SIZES = (
@@ -23,19 +23,19 @@ SIZES = (
     ("704x1280", _("720p, tall (704 × 1280)")),
     (CUSTOM, _("Another size…")),
 )
-SHOWN = ("model", "prompt", "preset", "size", "width", "height", "seconds")
+SHOWN = ("model", "prompt", "input_reference", "preset", "size", "width", "height", "seconds")
 FINE = (
-    "steps",
-    "seed",
-    "n",
-    "extend_prompt",
-    "frames",
-    "fps",
-    "guidance_scale",
-    "guidance_scale_2",
-    "flow_shift",
-    "negative_prompt",
+    *("last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
+    *("guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt"),
 )
+PICTURES = ("input_reference", "last_frame")
+ACCEPTED = "image/png,image/jpeg,image/webp"
+RESIZE_MODES = (
+    ("crop", _("Crop it to the size")),
+    ("pad", _("Leave black bars")),
+    ("adaptive", _("Take a size of the picture's shape")),
+)
+KNOBS = ("guidance_scale", "guidance_scale_2", "flow_shift")
 PROMPT_LENGTH = 32_000
 
 
@@ -56,6 +56,12 @@ class VideoForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("What the video shows: subject, movement, light, camera."),
     )
+    input_reference = forms.FileField(
+        label=_("Start from a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("PNG, JPEG or WebP. Models that make videos from text alone refuse it."),
+    )
     preset = forms.ChoiceField(label=_("Preset"), required=False, help_text=_("Fills in what is left empty below."))
     size = forms.ChoiceField(label=_("Size"), choices=SIZES, required=False)
     width = forms.IntegerField(label=_("Width, pixels"), min_value=16, max_value=16_384, required=False)
@@ -67,6 +73,15 @@ class VideoForm(forms.Form):
         required=False,
         widget=forms.NumberInput(attrs={"step": "any"}),
         help_text=_("Empty: as long as the model makes best."),
+    )
+    last_frame = forms.FileField(
+        label=_("End with a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("For models that make a video between two pictures."),
+    )
+    resize_mode = forms.ChoiceField(
+        label=_("If its shape is another"), choices=RESIZE_MODES, required=False, initial="crop"
     )
     steps = forms.IntegerField(
         label=_("Steps"), min_value=1, required=False, help_text=_("More steps take longer and look cleaner.")
@@ -124,8 +139,10 @@ class VideoForm(forms.Form):
         help_text=_("What the video should not show."),
     )
 
-    def __init__(self, folders: Iterable[ModelFolder], data: Any = None, initial: Any = None) -> None:
-        super().__init__(data, initial=initial)
+    def __init__(
+        self, folders: Iterable[ModelFolder], data: Any = None, initial: Any = None, files: Any = None
+    ) -> None:
+        super().__init__(data, files, initial=initial)
         folders = list(folders)
         self._field("model").choices = [(name, name) for name in video_models(folders)]
         self._field("preset").choices = [("", _("None")), *_preset_names(folders)]
@@ -146,7 +163,7 @@ class VideoForm(forms.Form):
 
     @property
     def fine_open(self) -> bool:
-        return any(field.errors or field.value() not in (None, "") for field in self.fine)
+        return any(field.errors or field.value() not in (None, "", field.initial) for field in self.fine)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -165,6 +182,8 @@ class VideoForm(forms.Form):
             del body["size"]
         else:
             del body["width"], body["height"]
+        if not any(body[name] for name in PICTURES):
+            del body["resize_mode"]
         return {name: value for name, value in body.items() if value not in (None, "")}
 
     def refuse(self, error: FmlxError) -> None:
@@ -205,6 +224,20 @@ class PresetForm(forms.Form):
 
     def refuse(self, error: FmlxError) -> None:
         self.add_error(error.param if error.param in self.fields else None, error.message)
+
+
+def again(job: VideoJob) -> dict[str, Any]:
+    """The form's fields as they were for this job. What it started from is chosen anew."""
+    names = (
+        *("model", "prompt", "width", "height", "frames", "fps", "steps", "seed"),
+        *KNOBS,
+        "negative_prompt",
+        "preset",
+    )
+    found = {name: getattr(job, name) for name in names}
+    size = f"{job.width}x{job.height}"
+    known = size in dict(SIZES)
+    return {name: value for name, value in found.items() if value is not None} | {"size": size if known else CUSTOM}
 
 
 def video_models(folders: Iterable[ModelFolder]) -> list[str]:

@@ -4,7 +4,7 @@ Plain functions on the database; `videos/live.py` tells the listeners. Every wri
 handed out carries its fence, so a zombie cannot touch a job that was given away.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,8 +40,14 @@ class Accepted:
     new: bool
 
 
-def submit(new: Sequence[VideoJob], max_queued: int, batch: VideoBatch | None = None) -> Accepted:
+def submit(
+    new: Sequence[VideoJob],
+    max_queued: int,
+    batch: VideoBatch | None = None,
+    attach: Callable[[VideoJob], None] = lambda _job: None,
+) -> Accepted:
     """Save new jobs, all or none, or find what an earlier POST with the same idempotency key made; it is the first's.
+    `attach` saves what belongs to each, in the same transaction.
 
     Raises:
         TooMany: the queue is full.
@@ -58,6 +64,8 @@ def submit(new: Sequence[VideoJob], max_queued: int, batch: VideoBatch | None = 
             for one in new:
                 one.batch = batch
             VideoJob.objects.bulk_create(new)
+            for one in new:
+                attach(one)
             JobEvent.objects.bulk_create(JobEvent(job=one, what="accepted") for one in new)
     except IntegrityError:  # the same key, posted twice at the same moment
         if first := _earlier(job):

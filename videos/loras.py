@@ -18,6 +18,7 @@ NAME = re.compile(r"[\w][\w.+-]{0,127}")
 SUFFIX = ".safetensors"
 SETTINGS = "fmlx.json"
 HIGH, LOW = "transformer", "transformer_2"  # the experts, as the runtime calls them
+TWO_EXPERTS = frozenset({"wan2.2-t2v-a14b", "wan2.2-i2v-a14b"})
 GROWTH = 2  # at most: two bytes on disk are four where bfloat16 is computed with in float32
 
 
@@ -95,9 +96,6 @@ def _checked(one: LoraAsked, found: dict[str, Found], folder: ModelFolder) -> di
     lora = found[one.name]
     high, low = (one.strength if own is None else own for own in (one.strength_high, one.strength_low))
     return {"name": one.name, "high": high if lora.high else 0, "low": low if lora.low and two_experts else 0}
-
-
-TWO_EXPERTS = frozenset({"wan2.2-t2v-a14b"})
 
 
 def for_worker(kept: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ WORDS: dict[str, str | Promise] = {
 # Wan2.2's own sizes (README of https://github.com/Wan-Video/Wan2.2), as multiples the pipeline can make.
 NAMED_SIZES = {
     "wan2.2-t2v-a14b": {"480p": "832x480", "720p": "1280x720"},
+    "wan2.2-i2v-a14b": {"480p": "832x480", "720p": "1280x720"},
     "wan2.2-ti2v-5b": {"480p": "832x480", "720p": "1280x704"},
 }
 DRAFT_SIDE, DRAFT_LENGTH, DRAFT_STEPS, QUICK_STEPS = 0.5, 0.4, 0.3, 0.4  # of the model's own
