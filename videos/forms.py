@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
-from videos import options, presets
+from videos import loras, options, presets
 from videos.models import Preset, VideoJob
 
 CUSTOM = "custom"
@@ -195,7 +195,8 @@ class VideoForm(forms.Form):
 def _preset_names(folders: Iterable[ModelFolder]) -> list[tuple[str, Any]]:
     """Of all models together; the one that is chosen may lack some, and then says so."""
     able = [folder for folder in folders if folder.type == ModelFolder.Type.VIDEO]
-    offered = [name for folder in able for name in presets.built_in(folder)]
+    found = loras.all_found() if able else {}
+    offered = [name for folder in able for name in presets.built_in(folder, found)]
     names = dict.fromkeys([*offered, *Preset.objects.order_by("name").values_list("name", flat=True)])
     return [(name, presets.WORDS.get(name, name)) for name in names]
 

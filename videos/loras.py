@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,10 @@ def bytes_of(kept: Sequence[dict[str, Any]]) -> int:
     return GROWTH * sum(found[one["name"]].bytes for one in kept if one["name"] in found)
 
 
-def presets_of(folder: ModelFolder) -> dict[str, Any]:
+def presets_of(folder: ModelFolder, found: Mapping[str, Found]) -> dict[str, Any]:
     """Those that LoRAs bring for models of this pipeline: the steps, shift, guidance and boundary they are made for."""
     brought: dict[str, Any] = {}
-    for lora in all_found().values():
+    for lora in found.values():
         for name, values in lora.presets.items():
             if isinstance(values, dict) and values.get("pipeline", folder.pipeline) == folder.pipeline:
                 kept = {key: value for key, value in values.items() if key != "pipeline"}

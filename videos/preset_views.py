@@ -13,7 +13,7 @@ from fmlx_site.access import allowed
 from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
-from videos import pages, presets, submission
+from videos import loras, pages, presets, submission
 from videos.forms import PresetForm, VideoForm
 
 
@@ -37,7 +37,7 @@ def preset(request: HttpRequest, model: str) -> HttpResponse:
             return _changed(request, folder, form)
         except FmlxError as error:
             form.refuse(error)
-    context = {"form": form, "folder": folder, "name": name, "own": name in presets.built_in(folder)}
+    context = {"form": form, "folder": folder, "name": name, "own": name in presets.built_in(folder, loras.all_found())}
     return render(request, "videos/preset.html", context)
 
 

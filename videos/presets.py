@@ -39,8 +39,10 @@ NAMED_SIZES = {
 DRAFT_SIDE, DRAFT_LENGTH, DRAFT_STEPS, QUICK_STEPS = 0.5, 0.4, 0.3, 0.4  # of the model's own
 
 
-def built_in(folder: ModelFolder) -> dict[str, Values]:
-    """In proportion to what the model makes best, so that a small one has small ones. `folder.json` may hold more."""
+def built_in(folder: ModelFolder, found: Mapping[str, loras.Found]) -> dict[str, Values]:
+    """In proportion to what the model makes best, so that a small one has small ones; its `fmlx.json` and those of the
+    LoRAs that were found may bring more.
+    """
     own = {**DEFAULTS[folder.pipeline], **folder.defaults}
     multiple = SIDE_MULTIPLE[folder.pipeline]
     width, height = (int(side) for side in own["size"].split("x"))
@@ -55,22 +57,22 @@ def built_in(folder: ModelFolder) -> dict[str, Values]:
     )
     short = max(1, round((frames - 1) * DRAFT_LENGTH / FRAMES_PER_LATENT)) * FRAMES_PER_LATENT + 1
     draft = {"size": size(width * DRAFT_SIDE, height * DRAFT_SIDE), "frames": min(frames, short)}
-    found: dict[str, Values] = {
+    own_ones: dict[str, Values] = {
         "draft": draft | {"steps": max(1, round(steps * DRAFT_STEPS))},
         "quick": {"steps": max(1, round(steps * QUICK_STEPS))},
         "portrait": {"size": size(*tall)},
         "square": {"size": size(side, side)},
     }
     if folder.rank >= 0:  # demos are far smaller than these
-        found |= {name: {"size": named} for name, named in NAMED_SIZES[folder.pipeline].items()}
-    given = {**loras.presets_of(folder), **folder.defaults.get("presets", {})}
-    return found | {name: dict(values) for name, values in given.items()}
+        own_ones |= {name: {"size": named} for name, named in NAMED_SIZES[folder.pipeline].items()}
+    given = {**loras.presets_of(folder, found), **folder.defaults.get("presets", {})}
+    return own_ones | {name: dict(values) for name, values in given.items()}
 
 
 def all_of(folder: ModelFolder) -> dict[str, Values]:
     """Synchronous."""
     stored = dict(Preset.objects.filter(model=folder.name).values_list("name", "values"))
-    return {**built_in(folder), **stored}
+    return {**built_in(folder, loras.all_found()), **stored}
 
 
 def defaults_with(folder: ModelFolder, preset: str | None) -> Values:

@@ -58,7 +58,7 @@ async def test_a_preset_fills_in_what_a_request_leaves_open(client, model):
 
 def test_a_demos_presets_are_as_small_as_it_is(model):
     model.rank, model.defaults = -2, {"size": "64x64", "frames": 17, "fps": 8, "steps": 4}
-    found = presets.built_in(model)
+    found = presets.built_in(model, {})
     assert found["draft"] == {"size": "32x32", "frames": 9, "steps": 1}
     assert found["portrait"] == {"size": "48x80"}
     assert "720p" not in found
