@@ -34,6 +34,7 @@ class Api(NinjaAPI):
         for path, operation in _operations(document):
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 _hoist(content["schema"], components)
+            _declare_stream(operation)
             _declare(operation, "AnthropicError" if anthropic.speaks(path) else "ErrorResponse")
         return document
 
@@ -49,6 +50,15 @@ def _hoist(schema: Json, components: Json) -> None:
     name = schema.get("title", "Body")
     for inner, found in schema.pop("$defs", {}).items():
         components[f"{name}.{inner}"] = found
+
+
+def _declare_stream(operation: Json) -> None:
+    """What takes `stream` may be answered with events."""
+    bodies = operation.get("requestBody", {}).get("content", {}).values()
+    names = {name for body in bodies for name in body["schema"].get("properties", ())}
+    names |= {parameter["name"] for parameter in operation.get("parameters", ())}
+    if "stream" in names and "content" in operation["responses"].get(200, {}):
+        operation["responses"][200]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
 
 
 def _declare(operation: Json, error: str) -> None:

@@ -1,6 +1,6 @@
 """The API's own document: what it was, that it says every error, and the table of them.
 
-What it is now is written down by FMLX_WRITE_DOCUMENT=1 .venv/bin/python -m pytest tests/inference/test_document.py
+What it is now is written down by WRITE_DOCUMENT=1 .venv/bin/python -m pytest tests/inference/test_document.py
 """
 
 import json
@@ -31,7 +31,7 @@ def document() -> Json:
 
 def test_the_document_is_what_it_was() -> None:
     shown = json.dumps(document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    if os.environ.get("FMLX_WRITE_DOCUMENT"):
+    if os.environ.get("WRITE_DOCUMENT"):
         SNAPSHOT.write_text(shown)
     assert SNAPSHOT.read_text() == shown, "The API's document changed; see the head of this file."
 
