@@ -1,4 +1,4 @@
-"""What the document of the API says about operations that read their body themselves, and of what any can be refused."""
+"""What the document of the API says of operations that read their body themselves, and of what any can be refused."""
 
 from collections.abc import Iterator
 from typing import Any

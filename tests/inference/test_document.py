@@ -63,7 +63,7 @@ def kinds(base: type[FmlxError] = FmlxError) -> Iterator[type[FmlxError]]:
 
 
 def reported() -> set[tuple[str, int, str, str]]:
-    """Every code with its status, its type, and that in Anthropic's form: the site's own, and an engine's by contract."""
+    """Every code with its status, its type, and that in Anthropic's form; an engine's by its contract."""
     found = {(kind.code, kind.status, kind.type) for kind in kinds() if kind.code and reaches(kind)}
     contract = re.findall(r"\b([45]\d\d) ([a-z]+_[a-z_]+)", messages.__doc__ or "")
     found |= {(code, int(status), type_of(int(status))) for status, code in contract}

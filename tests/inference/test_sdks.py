@@ -53,7 +53,8 @@ def claude(server: Server) -> Iterator[anthropic.Anthropic]:
 
 
 def test_a_message_is_the_same_streamed_and_whole(claude: anthropic.Anthropic) -> None:
-    asked: Any = {"model": MODEL, "messages": HELLO, "system": "Be brief.", "max_tokens": 12, "extra_body": {"top_k": 1}}
+    asked: Any = {"model": MODEL, "messages": HELLO, "system": "Be brief.", "max_tokens": 12}
+    asked["extra_body"] = {"top_k": 1}
     whole = claude.messages.create(**asked)
     with claude.messages.stream(**asked) as stream:
         text = "".join(stream.text_stream)
