@@ -1,6 +1,7 @@
 """What the document of the API says of operations that read their body themselves, and of what any can be refused."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from ninja import NinjaAPI, Schema
@@ -32,8 +33,10 @@ class Api(NinjaAPI):
         document = super().get_openapi_schema(**options)
         components = document["components"]["schemas"]
         for path, operation in _operations(document):
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                _hoist(content["schema"], components)
+            if body := operation.get("requestBody"):
+                operation["requestBody"] = deepcopy(body)  # it is the operation's own, and the next reader's too
+                for content in operation["requestBody"]["content"].values():
+                    _hoist(content["schema"], components)
             _declare_stream(operation)
             _declare(operation, "AnthropicError" if anthropic.speaks(path) else "ErrorResponse")
         return document
