@@ -69,16 +69,17 @@ async def _ask(job: VideoJob) -> str:
     model = (await read_catalog()).chat_model(settings.FMLX.video_extend_model or None)
     turns = [{"role": "system", "content": TASK}, {"role": "user", "content": job.prompt}]
     request = {"id": f"prompt-{job.pk}", "kind": "chat", "messages": turns, "stream": True, "max_tokens": MOST_TOKENS}
-    text = ""
+    text, finished = "", False
     try:
         async with (
             asyncio.timeout(LONGEST_SECONDS),
             engine_for(model) as engine,
             engine.ask({**request, "template": {"enable_thinking": False}}) as answer,
         ):
-            while not answer.ended:
+            while not finished:
                 for event in await answer.next():
-                    text += event.get("text") or "" if event.get("phase") is None else ""
+                    finished = event.get("phase") == "finished"
+                    text += event["text"] if event.get("phase") is None else ""
     except TimeoutError:
         raise FmlxError(f"{model.name} did not answer within {LONGEST_SECONDS:.0f} s.") from None
     if not text.strip():

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -75,7 +76,14 @@ async def test_the_fuller_prompt_is_the_jobs_and_what_was_asked_is_kept(client, 
 
 
 @pytest.mark.usefixtures("pool")
-async def test_a_prompt_that_no_model_can_extend_stays_as_it_was_asked(client, key, make_model, clips):  # noqa: F811
+async def test_a_prompt_that_no_model_can_extend_stays_as_it_was_asked(
+    client,
+    key,
+    make_model,  # noqa: F811
+    clips,
+    monkeypatch,
+):
+    monkeypatch.setattr(extending, "PATIENCE", timedelta(0))
     made = await asked(client, key, extend_prompt=True)
     async with extended():
         job, history = await settled(made["id"])
