@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.engine.guides import grammars
+from inference.engine.guides.calls import of_calls
 from inference.engine.guides.compiler import Compiler
 from inference.engine.guides.grammars import Grammar
 from inference.engine.guides.guide import Guide, Plan
@@ -77,7 +78,7 @@ class Answering:
             if tool in wish.callable and (strict or wish.forced) and (schema := function.get("parameters")):
                 place = f"tools.{at}.function.parameters"
                 self._compiler.matcher(grammars.of_schema(schema, place, lenient=not strict))
-        grammar = grammars.of_calls(self._marks, list(wish.callable), forced=wish.forced)
+        grammar = of_calls(self._marks, list(wish.callable), forced=wish.forced)
         if wish.forced and grammar is None:
             message = (
                 f"A tool call cannot be forced with this model, whose calls are in the form {self._marks.family!r}."

@@ -114,9 +114,9 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "ok-clip.mp4", whole["mp4"]
     chance = random.Random(3)
     for kind, data in whole.items():
-        for share in (0.02, 0.3, 0.6, 0.9):
+        for share in (0.02, 0.1, 0.3, 0.6, 0.9, 0.99):
             yield f"any-cut-{share}.{kind}", data[: int(len(data) * share)]
-        for number in range(4):
+        for number in range(6):
             spoilt = bytearray(data)
             for _ in range(1 + 8 * number):
                 spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)

@@ -48,12 +48,18 @@ def look(path: Path, param: str, task: str = "check", **wanted: Any) -> dict[str
     return answer
 
 
+def _environment() -> dict[str, str]:
+    """Without OpenBLAS, whose buffers for each core would count against the decoder's memory."""
+    found = worker_environment(settings.FMLX.work, {}, {})
+    return {name: value for name, value in found.items() if name != "LD_PRELOAD"}
+
+
 def _answer(python: Path, asked: dict[str, Any], param: str) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [str(python), "-m", MODULE],
             input=json.dumps(asked),
-            env=worker_environment(settings.FMLX.work, {}, {}),
+            env=_environment(),
             cwd=settings.BASE_DIR,
             capture_output=True,
             text=True,

@@ -4,16 +4,15 @@ White space in JSON is bounded: nothing else keeps a model from writing it for e
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher
-from llguidance.gbnf_to_lark import any_to_lark
+from llguidance.gbnf_to_lark import GbnfToLarkError, any_to_lark
 
 from inference.engine.messages import Refusal
 from inference.engine.parameters import invalid
-from inference.engine.speech.marks import Marks
 
 MAX_CHARACTERS = 128 * 1024
 MAX_CHOICES = 1024
@@ -69,6 +68,12 @@ def json_grammar(schema: Any, *, lenient: bool) -> str:
     return str(LLMatcher.grammar_from_json_schema(json.dumps(_as_object(schema)), overrides=options))
 
 
+def nested_json(schema: Any, *, lenient: bool) -> str:
+    """A schema as a part of a grammar."""
+    options = LENIENT if lenient else JSON_OPTIONS
+    return "%json " + json.dumps({**_as_object(schema), "x-guidance": options})
+
+
 def _as_object(schema: Any) -> Any:
     """llguidance reads options from an object only, and a schema may be true or false."""
     return schema if isinstance(schema, dict) else {"anyOf": [schema]}
@@ -85,67 +90,13 @@ def _choice(value: Any, place: str) -> str:
 def _lark(text: str, place: str) -> str:
     try:
         return str(LLMatcher.grammar_from_lark(any_to_lark(text)))
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError) as error:
+    except (GbnfToLarkError, ValueError, KeyError, IndexError, AttributeError, TypeError, RecursionError) as error:
         raise invalid(place, f"'{place}' is neither a grammar in Lark's form nor in GBNF: {error}") from error
 
 
 def quoted(text: str) -> str:
     """A text as Lark quotes it."""
     return json.dumps(text, ensure_ascii=False)
-
-
-# tool calls
-
-
-def of_calls(marks: Marks, tools: list[Mapping[str, Any]], *, forced: bool) -> Grammar | None:
-    """What may stand between the marks of a call, for one of `tools`; None if the family's form is not known here.
-
-    Arguments follow the tool's schema where the client asked for that, by `strict` or by forcing a call; else they are
-    an object, so that a schema never keeps a model from what it means.
-    """
-    body = BODIES.get(marks.family)
-    if body is None or not tools:
-        return None
-    rules = [f"start: {' | '.join(f'tool_{number}' for number in range(len(tools)))}"]
-    for number, tool in enumerate(tools):
-        function = tool["function"]
-        strict = function.get("strict") is True
-        schema = (function.get("parameters") or ANY_OBJECT) if strict or forced else ANY_OBJECT
-        rules += body(f"tool_{number}", function["name"], _json(schema, lenient=not strict), marks)
-    return Grammar("\n".join(rules), "tools")
-
-
-def _as_json(rule: str, name: str, arguments: str, marks: Marks) -> Iterator[str]:
-    head = '{"name": ' + json.dumps(name, ensure_ascii=False) + ', "arguments": '
-    yield f'{rule}: "\\n"? {quoted(head)} {rule}_arguments "}}" "\\n"?'
-    yield f"{rule}_arguments: {arguments}"
-
-
-def _as_mistral(rule: str, name: str, arguments: str, marks: Marks) -> Iterator[str]:
-    yield f"{rule}: {quoted(name)} {_mark('[ARGS]', marks)} {rule}_arguments"
-    yield f"{rule}_arguments: {arguments}"
-
-
-def _as_kimi(rule: str, name: str, arguments: str, marks: Marks) -> Iterator[str]:
-    begin, middle, end = (
-        _mark(text, marks) for text in ("<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>")
-    )
-    head = f"{quoted(f'functions.{name}:')} /[0-9]{{1,3}}/"
-    yield f"{rule}: {begin} {head} {middle} {rule}_arguments {end}"
-    yield f"{rule}_arguments: {arguments}"
-
-
-def _json(schema: Any, *, lenient: bool) -> str:
-    options = LENIENT if lenient else JSON_OPTIONS
-    return "%json " + json.dumps({**_as_object(schema), "x-guidance": options})
-
-
-def _mark(text: str, marks: Marks) -> str:
-    token = (marks.within or {}).get(text)
-    return quoted(text) if token is None else f"<[{token}]>"
-
-
-BODIES = {"json_tools": _as_json, "mistral": _as_mistral, "kimi_k2": _as_kimi}
 
 
 # where a schema is wrong

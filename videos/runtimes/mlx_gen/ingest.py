@@ -23,6 +23,7 @@ CPU_SECONDS = 60
 FILE_BYTES = 4 * 1024**3
 KINDS = {b"\x89PNG\r\n\x1a\n": ("PNG", "image/png"), b"\xff\xd8\xff": ("JPEG", "image/jpeg")}
 PREVIEW, PREVIEW_SIDE, PREVIEW_QUALITY = "input.webp", 512, 90
+PICTURES_IN_MP4 = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 CODECS = ("h264", "hevc", "mpeg4", "vp9", "av1")
 PAPER = (255, 255, 255)  # behind what is transparent
 
@@ -96,7 +97,7 @@ def _kind(path: str) -> tuple[str, str]:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP", "image/webp"
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[8:12] not in PICTURES_IN_MP4:
         return "MP4", "video/mp4"
     raise Refused("is not a PNG, JPEG, WebP or MP4 by its content")
 
@@ -109,7 +110,7 @@ def _decoded(wanted: Wanted, kind: tuple[str, str]) -> Image.Image:
         pixels = image.width * image.height
         if pixels > wanted.most_pixels:
             raise Refused(f"has {pixels:,} pixels; {wanted.most_pixels:,} is the most this server decodes")
-        if getattr(image, "n_frames", 1) > 1:
+        if kind[0] != "JPEG" and getattr(image, "n_frames", 1) > 1:  # phones keep more beside a JPEG's own picture
             raise Refused("is animated; send a still picture")
         image.load()
         return _in_colour(ImageOps.exif_transpose(image))
