@@ -75,7 +75,7 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
     total = sum(array.nbytes for array in weights)
     if total > lease:
         raise WorkerFailed("lease_too_small", f"The weights take {total:,} bytes and the lease is {lease:,}.")
-    _materialise(weights, total, progress)
+    materialise(weights, total, progress)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
@@ -106,7 +106,7 @@ def _markers(tokenizer: Any) -> set[int]:
     return {token for name in names for token in getattr(tokenizer, name) or ()}
 
 
-def _materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
+def materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
     done, said = 0, 0
     for array in weights:
         mx.eval(array)
