@@ -4,20 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('inference', '0006_model_places'),
+        ("inference", "0006_model_places"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='modelfolder',
-            name='type',
-            field=models.CharField(blank=True, choices=[('video', 'video'), ('chat', 'chat'), ('embedding', 'embeddings'), ('rerank', 'reranking'), ('', 'not served')], max_length=16),
+            model_name="modelfolder",
+            name="type",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("video", "video"),
+                    ("chat", "chat"),
+                    ("embedding", "embeddings"),
+                    ("rerank", "reranking"),
+                    ("", "not served"),
+                ],
+                max_length=16,
+            ),
         ),
         migrations.AlterField(
-            model_name='modelsettings',
-            name='type',
-            field=models.CharField(blank=True, choices=[('video', 'video'), ('chat', 'chat'), ('embedding', 'embeddings'), ('rerank', 'reranking')], help_text='In place of what was found.', max_length=16),
+            model_name="modelsettings",
+            name="type",
+            field=models.CharField(
+                blank=True,
+                choices=[("video", "video"), ("chat", "chat"), ("embedding", "embeddings"), ("rerank", "reranking")],
+                help_text="In place of what was found.",
+                max_length=16,
+            ),
         ),
     ]

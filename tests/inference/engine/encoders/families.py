@@ -1,15 +1,15 @@
-"""Tiny models of each kind that encoders serve, with random weights that are the same everywhere.
+"""python -m tests.inference.engine.encoders.families FOLDER: tiny models of each kind that encoders serve, with random
+weights that are the same everywhere.
 
 Standard library, numpy and `tokenizers` only: `record.py` writes them for transformers to answer with, and the tests
 for the engine.
 """
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 SEED = 7
 SPREAD = 0.2
@@ -79,6 +79,16 @@ PAIRS = [
     ("what rolls?", "a ball that is red, and round, and that rolls to the right over a plain"),
 ]
 
+# The first of three means what the second does.
+SENTENCES = [
+    "A cat sits on the mat.",
+    "A kitten is resting on a rug.",
+    "The stock market fell sharply today.",
+    "How do I reset my password?",
+    "I forgot my login credentials, what should I do?",
+    "Берлин — столица Германии.",
+]
+
 
 def special(name: str) -> list[str]:
     if name.startswith("qwen3"):
@@ -110,7 +120,9 @@ def write(name: str, folder: Path, shapes: dict[str, list[int]]) -> None:
         write_weights(folder / "model.safetensors", values(shapes))
 
 
-def values(shapes: dict[str, list[int]]) -> dict[str, np.ndarray]:
+def values(shapes: dict[str, list[int]]) -> dict[str, Any]:
+    import numpy as np  # noqa: PLC0415 - the tests' own environment has none
+
     generator = np.random.default_rng(SEED)
     found = {}
     for name in sorted(shapes):
@@ -119,14 +131,14 @@ def values(shapes: dict[str, list[int]]) -> dict[str, np.ndarray]:
     return found
 
 
-def write_weights(path: Path, tensors: dict[str, np.ndarray]) -> None:
+def write_weights(path: Path, tensors: dict[str, Any]) -> None:
     header: dict[str, Any] = {}
     end = 0
     for name, tensor in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
         end += tensor.nbytes
     head = json.dumps(header).encode()
-    body = b"".join(np.ascontiguousarray(tensor, "<f4").tobytes() for tensor in tensors.values())
+    body = b"".join(tensor.astype("<f4").tobytes() for tensor in tensors.values())
     path.write_bytes(len(head).to_bytes(8, "little") + head + body)
 
 
@@ -152,3 +164,14 @@ def _tokenizer(name: str, tokens: list[str]) -> Any:
 
 def _dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    answers = json.loads(Path(__file__).with_name("answers.json").read_text(encoding="utf-8"))
+    for name in FAMILIES:
+        write(name, Path(sys.argv[1]) / name, answers[name]["shapes"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

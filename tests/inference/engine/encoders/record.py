@@ -1,7 +1,8 @@
-"""python -m tests.inference.engine.encoders.record: what transformers and torch answer with, kept in answers.json.
+"""python -m tests.inference.engine.encoders.record [MINILM]: what transformers and torch answer with, in answers.json.
 
 For an environment of its own with `pip install sentence-transformers`; recorded with transformers 5 and torch 2 on CPU
-in float32, one text at a time, so that there is no padding to leak.
+in float32, one text at a time, so that there is no padding to leak. With the folder of a MiniLM: what
+sentence-transformers answers with for SENTENCES, in minilm.json.
 """
 
 import json
@@ -10,14 +11,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import sentence_transformers
 import torch
 import transformers
 from tokenizers import Tokenizer
 
 from tests.inference.engine.encoders import families
-from tests.inference.engine.encoders.families import FAMILIES, PAIRS, TEXTS
+from tests.inference.engine.encoders.families import FAMILIES, PAIRS, SENTENCES, TEXTS
 
-PLACE = Path(__file__).with_name("answers.json")
+PLACE, MINILM = (Path(__file__).with_name(name) for name in ("answers.json", "minilm.json"))
 BEFORE = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct"
     ' provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
@@ -30,6 +32,11 @@ ASKED = (
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        model = sentence_transformers.SentenceTransformer(sys.argv[1], device="cpu")
+        vectors = [[round(float(value), 6) for value in model.encode(text)] for text in SENTENCES]
+        MINILM.write_text(json.dumps(vectors) + "\n", encoding="utf-8")
+        return 0
     found = {}
     for name in FAMILIES:
         with tempfile.TemporaryDirectory() as temporary:
