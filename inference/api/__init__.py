@@ -7,7 +7,20 @@ from ninja import NinjaAPI, Swagger
 
 from inference.api.auth import needs
 from inference.api.errors import register_exception_handlers
-from inference.api.routers import cache, chat, completions, embeddings, models, rerank, score, usage
+from inference.api.routers import (
+    cache,
+    chat,
+    completions,
+    embeddings,
+    messages,
+    models,
+    requests,
+    rerank,
+    responses,
+    score,
+    tokens,
+    usage,
+)
 
 api = NinjaAPI(
     title="fmlx",
@@ -22,6 +35,10 @@ api.add_router("cache", cache.router)
 api.add_router("chat", chat.router)
 api.add_router("completions", completions.router)
 api.add_router("embeddings", embeddings.router)
+api.add_router("messages", messages.router)
+api.add_router("requests", requests.router)
+api.add_router("responses", responses.router)
+api.add_router("", tokens.router)
 api.add_router("models", models.router)
 api.add_router("", rerank.first)
 api.add_router("score", score.router)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from inference.engine import messages
 from inference.engine.detokenise import Vocabulary
 from inference.engine.messages import Json, Refusal
 from inference.engine.parameters import Parameters, parse
@@ -9,6 +10,7 @@ from inference.engine.requests import Request, Sequence
 from inference.engine.sorting import Sorter
 from inference.engine.stopping import StopMatcher
 from inference.engine.templates import Templates, too_long
+from inference.engine.tokenising import tokenised
 from memory.protocol import Channel, Message
 
 Deliver = Callable[[Request | Message], None]
@@ -32,7 +34,9 @@ class Intake(Sorter[Request]):
         self._templates, self._vocabulary = templates, vocabulary
         self._defaults, self._vocab_size, self._context_limit = defaults, vocab_size, context_limit
 
-    def _checked(self, id_: str, message: Message, arrived: float) -> Request:
+    def _checked(self, id_: str, message: Message, arrived: float) -> Request | Json:
+        if message.get("tokenise") is True:
+            return messages.tokenised(id_, tokenised(self._templates, message))
         parameters = parse(message, self._defaults, self._vocab_size)
         prompt, points = self._templates.prompt(message)
         param = "messages" if message["kind"] == "chat" else "prompt"

@@ -78,14 +78,14 @@ class Sorter(ABC, Generic[Request]):
 
     def _take_in(self, id_: str, message: Message, arrived: float) -> None:
         try:
-            request = self._checked(id_, message, arrived)
+            outcome = self._checked(id_, message, arrived)
         except Refusal as refusal:
             self._close(id_, messages.refused(id_, refusal))
         except Exception:  # noqa: BLE001 - the outermost frame of one request
             traceback.print_exc(file=sys.stderr)
             self._close(id_, messages.refused(id_, Refusal(500, "engine_error", UNREAD)))
         else:
-            self._close(id_, request)
+            self._close(id_, outcome)
 
     def _close(self, id_: str, outcome: Request | Json) -> None:
         with self._lock:
@@ -99,8 +99,8 @@ class Sorter(ABC, Generic[Request]):
         self._channel.send("event", **outcome)
 
     @abstractmethod
-    def _checked(self, id_: str, message: Message, arrived: float) -> Request:
-        """Raises Refusal."""
+    def _checked(self, id_: str, message: Message, arrived: float) -> Request | Json:
+        """The request, or what ends it at once. Raises Refusal."""
 
 
 def _is_long(message: Message) -> bool:
