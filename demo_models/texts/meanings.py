@@ -1,18 +1,21 @@
-"""What the demo models for texts are taught: wordings of one meaning belong together, in whatever language.
+"""What the demo models for texts know: wordings of one meaning belong together, in whatever language.
 
-Standard library only. The meanings are the clips of the video grammar; a colour is either the shape's or the
-background's, and "from left to right" is not "from right to left", so words alone do not tell them apart.
+Standard library only. The meanings are the clips of the video grammar. A colour is either the shape's or the
+background's, and "from left to right" is not "from right to left": single words do not tell them apart.
 """
 
-import itertools
 import random
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from demo_models import grammar
-from demo_models.grammar import CLIPS, HELD_OUT, LANGUAGES, TRAINED, Clip
+from demo_models.chat.lexicon import DICTIONARY
+from demo_models.grammar import BACKGROUND, BACKGROUNDS, CLIPS, COLOURS, DIRECTIONS, LANGUAGES, SHAPES, Clip
 
 TYPED = 0.3  # how often a wording comes as people type it
-NEAR = 0.7  # how often another meaning differs in one thing only
+HAN = "zh"
+MARKS = ".,:;!?-–—…()[]«»„“”‘’，。！？；：、（）《》"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,42 +27,13 @@ class Trial:
     other: str
 
 
-def wording(clip: Clip, chance: random.Random, *, unseen: bool = False) -> str:
-    text = grammar.prompt(clip, chance.choice(LANGUAGES), chance, unseen=unseen)
-    return grammar.typed(text, chance) if chance.random() < TYPED else text
-
-
-def pairs(chance: random.Random, count: int) -> list[tuple[str, str]]:
-    """Two wordings for each of `count` different clips."""
-    return [(wording(clip, chance), wording(clip, chance)) for clip in chance.sample(TRAINED, count)]
-
-
-def near(clip: Clip, chance: random.Random, among: tuple[Clip, ...] = TRAINED) -> Clip:
-    """Another that differs in one thing, or where there is none, in as few as possible."""
-    distances = {other: _distance(clip, other) for other in among if other != clip}
-    least = min(distances.values())
-    return chance.choice([other for other, distance in distances.items() if distance == least])
-
-
-def judged(chance: random.Random, count: int) -> list[tuple[str, str, bool]]:
-    """Pairs of wordings, and whether they mean the same: every second one does; most others differ in one thing."""
-    found = []
-    for number, clip in enumerate(chance.choices(TRAINED, k=count)):
-        same = number % 2 == 0
-        far = chance.choice([other for other in TRAINED if other != clip])
-        other = clip if same else near(clip, chance) if chance.random() < NEAR else far
-        found.append((wording(clip, chance), wording(other, chance), same))
-    return found
-
-
 def trials(count: int, seed: int, *, unseen: bool = False) -> list[Trial]:
-    """Of clips that training never saw, against others that differ in one thing and against any; with `unseen`, said
-    in phrases that it never saw either."""
+    """Every second `other` differs in one thing, the rest in any; with `unseen`, they are said in other phrases."""
     chance = random.Random(seed)  # noqa: S311  reproducible, not secret
     found = []
-    for number, clip in zip(range(count), itertools.cycle(HELD_OUT), strict=False):
-        any_other = chance.choice([other for other in CLIPS if other != clip])
-        other = near(clip, chance, CLIPS) if number % 2 else any_other
+    for number in range(count):
+        clip = chance.choice(CLIPS)
+        other = _near(clip, chance) if number % 2 else chance.choice([one for one in CLIPS if one != clip])
         said, same = wording(clip, chance), wording(clip, chance, unseen=unseen)
         while same == said:
             same = wording(clip, chance, unseen=unseen)
@@ -67,5 +41,48 @@ def trials(count: int, seed: int, *, unseen: bool = False) -> list[Trial]:
     return found
 
 
+def wording(clip: Clip, chance: random.Random, *, unseen: bool = False) -> str:
+    text = grammar.prompt(clip, chance.choice(LANGUAGES), chance, unseen=unseen)
+    return grammar.typed(text, chance) if chance.random() < TYPED else text
+
+
+def _near(clip: Clip, chance: random.Random) -> Clip:
+    others = [other for other in CLIPS if _distance(clip, other) == 1]
+    return chance.choice(others)
+
+
 def _distance(one: Clip, other: Clip) -> int:
     return sum(left != right for left, right in zip(one.facts, other.facts, strict=True))
+
+
+def expressions() -> Iterator[tuple[str, str, bool]]:
+    """Every expression, what it means, and whether it must stand alone: Chinese is written without blanks."""
+    for language in LANGUAGES:
+        words, alone = grammar.WORDS[language], language != HAN
+        for meaning in (*COLOURS, *SHAPES, *DIRECTIONS):
+            yield from ((said, meaning, alone) for said in words[meaning])
+        for colour in BACKGROUNDS:
+            yield from ((said, f"{colour} {BACKGROUND}", alone) for said in _backgrounds(colour, language))
+        yield from ((row[language], row["en"], alone) for row in DICTIONARY)
+
+
+def fillers() -> Iterator[tuple[str, bool]]:
+    """What stands in the phrases between the words that mean something, and marks."""
+    yield from ((mark, False) for mark in MARKS)
+    for language in LANGUAGES:
+        phrases = (*grammar.PHRASES[language], *grammar.OPENINGS[language], *grammar.CLOSINGS[language])
+        for phrase in phrases:
+            for part in re.split(r"\{.\}", phrase):
+                pieces = re.findall(r"\w+", part.lower())
+                letters = "".join(pieces) if language == HAN else ""
+                yield from ((piece, language != HAN) for piece in (*pieces, *letters))
+
+
+def _backgrounds(colour: str, language: str) -> Iterator[str]:
+    words = grammar.WORDS[language]
+    if language == "ru":
+        yield f"{grammar.PREPOSITIONAL[colour]} фоне"
+        yield f"{words[colour][0]} фон"
+        return
+    between = ("", "的") if language == HAN else (" ",)
+    yield from (f"{said}{glue}{words[BACKGROUND][0]}" for said in words[colour] for glue in between)

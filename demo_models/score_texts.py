@@ -1,4 +1,4 @@
-"""python -m demo_models.score_embed FOLDER: how often a paraphrase is nearer than another meaning."""
+"""python -m demo_models.score_texts FOLDER: how often a paraphrase is nearer than another meaning."""
 
 import argparse
 import sys
@@ -9,13 +9,13 @@ from demo_models.texts import scoring
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Score demo-embed or demo-rerank by texts that training never saw.")
+    parser = argparse.ArgumentParser(description="Score demo-embed or demo-rerank.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=400, help="trials of each kind")
     options = parser.parse_args()
     judge = scoring.Judge(options.folder)
-    say("| held out | right |\n|---|---|")
-    for unseen, what in ((False, "combinations"), (True, "combinations and phrases")):
+    say("| phrases | right |\n|---|---|")
+    for unseen, what in ((False, "those that it was written for"), (True, "others")):
         right = scoring.right(judge, options.count, unseen=unseen)
         say(f"| {what} | {right}/{options.count} ({right / options.count:.1%}) |")
     return 0
