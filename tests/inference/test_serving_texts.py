@@ -127,7 +127,7 @@ def test_coheres_client_reranks_by_both_versions(server: Server) -> None:
     first = cohere.Client(KEY, base_url=server.base_url)
     second = cohere.ClientV2(KEY, base_url=server.base_url)
     ranked = second.rerank(model="demo-rerank", query="a red ball", documents=documents, top_n=2)
-    assert [one.index for one in ranked.results][0] == 1
+    assert ranked.results[0].index == 1
     assert len(ranked.results) == 2
     assert ranked.results[0].relevance_score > ranked.results[1].relevance_score
     older = first.rerank(model="demo-rerank", query="a red ball", documents=documents, return_documents=True)
