@@ -1,6 +1,6 @@
 """Between the socket and what computes: messages are told apart, and requests checked, on threads that never compute.
 
-Long texts have a thread of their own, so that tokenising one of them keeps nobody else waiting.
+Long texts have a thread of their own, and so have grammars, so that neither keeps anybody else waiting.
 """
 
 import sys
@@ -17,6 +17,7 @@ from inference.engine.messages import Json, Refusal, Usage
 from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
+LANES = ("short", "long", "held")
 DEPTH = 4  # messages, message, content, part
 UNREAD = "The request could not be read; the engine's log says why."
 TEXTS = ("messages", "prompt", "inputs", "query", "documents", "pairs")
@@ -28,7 +29,7 @@ class Sorter(ABC, Generic[Request]):
 
     def __init__(self, channel: Channel, deliver: Callable[[Request | Message], None]) -> None:
         self._channel, self._deliver = channel, deliver
-        self._lanes = {long: ThreadPoolExecutor(1, f"intake-{'long' if long else 'short'}") for long in (False, True)}
+        self._lanes = {lane: ThreadPoolExecutor(1, f"intake-{lane}") for lane in LANES}
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._aborted: set[str] = set()
@@ -67,7 +68,7 @@ class Sorter(ABC, Generic[Request]):
                 return
             self._open.add(id_)
         arrived = time.monotonic()
-        self._lanes[_is_long(message)].submit(self._take_in, id_, message, arrived)
+        self._lanes[_lane(message)].submit(self._take_in, id_, message, arrived)
 
     def _abort(self, id_: str, message: Message) -> None:
         with self._lock:
@@ -103,8 +104,10 @@ class Sorter(ABC, Generic[Request]):
         """The request, or what ends it at once. Raises Refusal."""
 
 
-def _is_long(message: Message) -> bool:
-    return sum(_characters(message.get(name)) for name in TEXTS) > LONG_CHARACTERS
+def _lane(message: Message) -> str:
+    if sum(_characters(message.get(name)) for name in TEXTS) > LONG_CHARACTERS:
+        return "long"
+    return "held" if message.get("structure") or message.get("tools") else "short"
 
 
 def _characters(value: Any, depth: int = DEPTH) -> int:
