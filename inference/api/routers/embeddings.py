@@ -9,12 +9,14 @@ from inference.api.body import read_json
 from inference.api.chunks import text_json
 from inference.api.docs import ERRORS, body_of
 from inference.api.encoding import Encoded, encode, floats
+from inference.api.parameters import declare
 from inference.api.schemas.embeddings import EmbeddingList, EmbeddingRequest
 from inference.api.schemas.sampling import parse
 from inference.catalog import recent_catalog
 from inference.models import ModelFolder, Scope
 
 router = Router(tags=["embeddings"], auth=needs(Scope.EMBEDDINGS))
+declare("POST /v1/embeddings", EmbeddingRequest, {})
 MANY_BYTES = 256 * 1024  # of vectors, to be written beside the event loop
 
 

@@ -7,6 +7,7 @@ from inference.api.auth import needs
 from inference.api.body import read_json
 from inference.api.docs import ERRORS, body_of
 from inference.api.encoding import Encoded, encode
+from inference.api.parameters import declare
 from inference.api.schemas.encoding import TokensUsed
 from inference.api.schemas.rerank import (
     INERT,
@@ -25,6 +26,7 @@ from inference.models import ModelFolder, Scope
 DOCUMENTS_A_UNIT = 100  # Cohere's search unit is a query with up to so many documents
 
 first, second = (Router(tags=["reranking"], auth=needs(Scope.EMBEDDINGS)) for _ in range(2))
+declare("POST /v1/rerank", RerankRequest, INERT)
 
 
 async def rerank(request: HttpRequest) -> Rerank:

@@ -11,6 +11,7 @@ from inference.api.auth import needs
 from inference.api.body import read_json
 from inference.api.docs import ERRORS, body_of
 from inference.api.encoding import Encoded, encode
+from inference.api.parameters import declare
 from inference.api.schemas.encoding import TokensUsed
 from inference.api.schemas.rerank import Score, ScoreList, ScoreRequest
 from inference.api.schemas.sampling import parse
@@ -18,6 +19,7 @@ from inference.catalog import Served, recent_catalog
 from inference.models import ModelFolder, Scope
 
 router = Router(tags=["reranking"], auth=needs(Scope.EMBEDDINGS))
+declare("POST /v1/score", ScoreRequest, {})
 Vector = Sequence[float]
 
 

@@ -129,6 +129,7 @@ class Encoder:
         self._lease.ask(self._gate.lease_for(bound))
         if now - request.waits_since < self._settings.patience:
             self._gate.decide("waited", bound, tokens=tokens)
+            self._requests.rotate(-1)  # shorter rows of another may fit
             self._held_up = True
             return
         self._gate.decide("refused", bound, tokens=tokens)
