@@ -41,9 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for name in ("demo-embed", "demo-rerank"):
         shipped.install(name, home / "models" / name)
     shutil.copytree(get_model_path(), home / "models" / "minilm", copy_function=os.symlink)
-    with running(home=home) as server:
+    with running(home=home, timeout=300) as server:
         with client_of(server) as client:
-            wait_for(lambda: len(client.get("/v1/models").json()["data"]) == 3, 20, "the models being found")
+            wait_for(lambda: len(client.get("/v1/models").json()["data"]) == 3, 60, "the models being found")
         yield server
 
 
