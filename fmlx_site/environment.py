@@ -66,6 +66,8 @@ class Environment(BaseSettings):
     video_backoff_seconds: float = Field(5.0, ge=0)
     video_timeout_seconds: float = Field(4 * 3600.0, gt=0)
     video_stall_seconds: float = Field(600.0, gt=0)
+    video_extend_prompt: Literal["off", "on"] = "off"
+    video_extend_model: str = ""  # empty: the chat model that is asked when none is named
     video_overtakes: int = Field(8, ge=0)
     video_keep_count: int = Field(500, ge=0)
     video_keep_bytes: int = Field(50 * GIB, ge=0)

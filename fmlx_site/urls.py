@@ -11,9 +11,15 @@ from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
+from videos.batch_api import router as batches
 from videos.inputs.api import router as files
+from videos.preset_api import lora_router as loras
+from videos.preset_api import router as presets
 from webhooks.api import router as webhooks
 
+api.add_router("videos/batches", batches, auth=needs(Scope.VIDEOS))
+api.add_router("videos/presets", presets, auth=needs(Scope.VIDEOS))
+api.add_router("videos/loras", loras, auth=needs(Scope.VIDEOS))
 api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
 api.add_router("files", files, auth=needs(Scope.VIDEOS))
 api.add_router("webhooks", webhooks, auth=needs(Scope.VIDEOS))

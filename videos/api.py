@@ -1,11 +1,12 @@
 """`/v1/videos`: OpenAI's Videos API over the durable queue."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Query, Router, Schema
 
 from fmlx_site.errors import InvalidRequest, NotFound
@@ -124,8 +125,19 @@ async def _page(key: ApiKey, after: str | None, order: str) -> QuerySet[VideoJob
 
 
 @router.get("/{video_id}", response={200: Video, **ERRORS}, summary="Get a video's state")
-async def get_video(request: AuthorizedRequest, video_id: str) -> Video:
-    return await live.resource(await _mine(request.auth, video_id))
+async def get_video(request: AuthorizedRequest, response: HttpResponse, video_id: str) -> Video:
+    """`Retry-After` of one that has not ended says when to ask again."""
+    video = await live.resource(await _mine(request.auth, video_id))
+    if video.status in ("queued", "in_progress"):
+        seconds = ask_again_after(video.eta_seconds)
+        response["Retry-After"] = str(seconds)
+        response["openai-poll-after-ms"] = str(1000 * seconds)  # what OpenAI's own clients read
+    return video
+
+
+def ask_again_after(eta: float | None) -> int:
+    """A tenth of what is left, from a second to half a minute; three seconds while nothing is known."""
+    return 3 if eta is None else min(30, max(1, math.ceil(eta / 10)))
 
 
 async def _mine(key: ApiKey, video_id: str) -> VideoJob:

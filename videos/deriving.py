@@ -22,7 +22,11 @@ from videos.shape import DEFAULTS, FRAMES_PER_LATENT, SIDE_MULTIPLE, Shape, chec
 from videos.submission import accept, check_room, digest_of_body, guidance, video_model
 
 SHAPE = ("width", "height", "frames", "fps", "steps", "seed")
-SAME = ("model", "negative_prompt", "guidance_scale", "guidance_scale_2", "flow_shift", *SHAPE)
+SAME = (
+    *("model", "preset", "loras", "negative_prompt"),
+    *("guidance_scale", "guidance_scale_2", "flow_shift", "boundary_ratio"),
+    *SHAPE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ async def remix(video_id: str, request: Remix, body: Body, *, key: ApiKey | None
         made = {"task": VideoJob.Task.REMIX, "source_video": source.pk, "inputs": source.inputs}
         digest = await asyncio.to_thread(digest_of_body, {**body, "video_id": video_id})
         new = {"prompt": request.prompt, "pipeline": folder.pipeline, "request_digest": digest, "key": key}
-        return await accept(VideoJob(**same, **made, **new, **who), staged)
+        return await accept([VideoJob(**same, **made, **new, **who)], [staged])
 
 
 async def edit(request: EditVideo, body: Body, *, key: ApiKey | None, **who: Any) -> VideoJob:
@@ -159,7 +163,7 @@ async def _derive(plan: Plan, request: Asked, body: Body, **who: Any) -> VideoJo
             pipeline=folder.pipeline,
             **who,
         )
-        return await accept(job, staged)
+        return await accept([job], [staged])
 
 
 def _decode(staged: Staged, clip: Clip, shape: Shape) -> dict[str, Any]:

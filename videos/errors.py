@@ -33,6 +33,13 @@ class InputGone(NotFound):
     code = "input_expired"
 
 
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
+
+    def __init__(self, batch_id: str, param: str = "batch_id") -> None:
+        super().__init__(f"No batch with the id {batch_id!r} belongs to this key.", param=param)
+
+
 class NotReady(Conflict):
     code = "video_not_ready"
 

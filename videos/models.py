@@ -11,6 +11,27 @@ def new_id() -> str:
     return f"video_{uuid.uuid4().hex}"
 
 
+def new_batch_id() -> str:
+    return f"batch_{uuid.uuid4().hex}"
+
+
+class VideoBatch(models.Model):
+    """Videos that were asked for at once. Its state is that of its jobs."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_batch_id, editable=False)
+    key = models.ForeignKey("inference.ApiKey", on_delete=models.SET_NULL, null=True, related_name="video_batches")
+    created_at = models.DateTimeField(default=timezone.now)
+    cancelled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("video batch")
+        verbose_name_plural = _("video batches")
+        indexes = (models.Index(fields=("key", "-created_at", "id"), name="video_batches_of_key"),)
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class VideoJob(models.Model):
     """One clip somebody asked for. The queue is these rows; every change goes through `jobs.py`."""
 
@@ -31,8 +52,14 @@ class VideoJob(models.Model):
     idempotency_key = models.CharField(max_length=255, blank=True)
     request_digest = models.CharField(max_length=64, blank=True, help_text="Of the body, to refuse a key used twice.")
 
+    batch = models.ForeignKey(VideoBatch, on_delete=models.SET_NULL, null=True, related_name="jobs")
+    custom_id = models.CharField(max_length=255, blank=True, help_text="What the batch's file calls it.")
+
     model = models.CharField(max_length=255)
+    preset = models.CharField(max_length=64, blank=True)
     prompt = models.TextField()
+    original_prompt = models.TextField(blank=True, help_text="As it was asked, where a chat model made it fuller.")
+    prompt_wanted = models.BooleanField(default=False, help_text="A chat model is to make its prompt fuller first.")
     negative_prompt = models.TextField(null=True)  # noqa: DJ001 - none means the model's own
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
@@ -43,6 +70,8 @@ class VideoJob(models.Model):
     guidance_scale = models.FloatField(null=True)
     guidance_scale_2 = models.FloatField(null=True)
     flow_shift = models.FloatField(null=True)
+    boundary_ratio = models.FloatField(null=True, help_text="Where the second expert takes over, 0 to 1.")
+    loras = models.JSONField(default=list, help_text="Each with its name and its strength for each expert.")
 
     task = models.CharField(
         max_length=16, choices=Task, blank=True, help_text="What it is of an earlier video, if any."
@@ -251,6 +280,22 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.what}"
+
+
+class Preset(models.Model):
+    """Named settings of a model as an operator made them, by the model's name: it outlives the folder."""
+
+    model = models.CharField(max_length=255)
+    name = models.CharField(max_length=64)
+    values = models.JSONField(help_text="The fields of videos.schemas.PresetValues.")
+
+    class Meta:
+        verbose_name = _("preset")
+        verbose_name_plural = _("presets")
+        constraints = (models.UniqueConstraint(fields=("model", "name"), name="preset_once_per_model"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.name}"
 
 
 class Calibration(models.Model):

@@ -55,6 +55,13 @@ BACKOFF_SECONDS = Option[float](
     least=0.0,
     most=3600.0,
 )
+EXTEND_PROMPT = Option[str](
+    "video_extend_prompt",
+    VIDEOS,
+    _("Extend prompts"),
+    _("A chat model of this server makes prompts fuller first, unless a request says otherwise."),
+    choices=(("off", _("no")), ("on", _("yes"))),
+)
 TIMEOUT_SECONDS = Option[float](
     "video_timeout_seconds",
     VIDEOS,

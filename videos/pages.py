@@ -97,6 +97,12 @@ def model_folders() -> list[ModelFolder]:
     )
 
 
+def video_folders() -> list[ModelFolder]:
+    """The video models, each once though several nodes may have it; real ones before demos."""
+    found = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).select_related("node").order_by("-rank", "name")
+    return list({folder.name: folder for folder in reversed(found)}.values())[::-1]
+
+
 def tail(path: Path, size: int) -> str:
     """The last `size` bytes of a log as text, from a line's beginning."""
     with path.open("rb") as stream:

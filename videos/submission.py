@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -20,15 +20,16 @@ from inference.catalog import find_model, read_catalog, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
-from videos import jobs, live, options, storage
+from videos import jobs, live, loras, options, presets, storage
 from videos.inputs import abilities, reading
 from videos.inputs.staging import Staged, staging
-from videos.models import VideoJob
+from videos.models import VideoBatch, VideoJob
 from videos.predictor import largest_size, predict
-from videos.schemas import Asked, CreateVideo
+from videos.schemas import Asked, CreateVideo, LoraAsked
 from videos.shape import SIDE_MULTIPLE, Shape, shape_of
 
 Refusal = NeverFits | RoomPinned
+SEEDS = 2**32
 
 T = TypeVar("T", bound=Schema)
 
@@ -60,31 +61,65 @@ async def submit(
     user_id: int | None = None,
     idempotency_key: str = "",
 ) -> VideoJob:
-    """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
+    """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal.
+
+    With `n` it is the first of so many; their batch leads to the others.
+    """
+    async with staging() as staged:
+        made = await prepare(request, body, staged, key=key, user_id=user_id)
+        made[0].idempotency_key = idempotency_key
+        return await accept(made, [staged] * len(made), VideoBatch(key=key) if len(made) > 1 else None)
+
+
+async def prepare(
+    request: CreateVideo, body: Body, staged: Staged, *, key: ApiKey | None, user_id: int | None
+) -> list[VideoJob]:
+    """What would be accepted, not saved yet. Raises why it is refused."""
     pictures = list(pictures_of(request))
     folder = await video_model(request.model, abilities.from_pictures() if pictures else None)
-    shape = shape_of(request, folder.pipeline, folder.defaults)
+    defaults = await sync_to_async(presets.defaults_with)(folder, request.preset)
+    shape = shape_of(request, folder.pipeline, defaults)
     given = {name: (await sync_to_async(reading.resolved)(value, param, key), param) for name, param, value in pictures}
     await sync_to_async(abilities.require)(folder, picture="picture" in given, last_picture="last_picture" in given)
-    await check_room(folder, shape)
+    asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
+    applied = await sync_to_async(loras.checked)(asked, folder)
+    _check_boundary(request, folder)
+    await check_room(folder, shape, await sync_to_async(loras.bytes_of)(applied))
     digest = await asyncio.to_thread(digest_of_body, body)
-    async with staging() as staged:
-        if given:
-            shape = await asyncio.to_thread(_fit, staged, given, shape, request.resize_mode, folder.pipeline)
-        job = VideoJob(
+    if given:
+        shape = await asyncio.to_thread(_fit, staged, given, shape, request.resize_mode, folder.pipeline)
+    extend = request.extend_prompt if request.extend_prompt is not None else options.EXTEND_PROMPT.value == "on"
+    waits = say("prompt_waits") if extend else ""
+    return [
+        VideoJob(
             key=key,
             user_id=user_id,
-            idempotency_key=idempotency_key,
             request_digest=digest,
             model=folder.name,
+            preset=request.preset or "",
             prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            **asdict(shape),
-            **guidance(request, folder.defaults),
+            negative_prompt=_first(request.negative_prompt, defaults.get("negative_prompt")),
+            prompt_wanted=extend,
+            waiting_reason=waits,
+            waiting_said=parts_of(waits),
+            **asdict(replace(shape, seed=(shape.seed + place) % SEEDS)),
+            **guidance(request, defaults),
+            boundary_ratio=_first(request.boundary_ratio, defaults.get("boundary_ratio")),
+            loras=applied,
             inputs={**staged.keys, **({"resize_mode": request.resize_mode} if given else {})},
             pipeline=folder.pipeline,
         )
-        return await accept(job, staged)
+        for place in range(request.n or 1)
+    ]
+
+
+def _first(asked: Any, otherwise: Any) -> Any:
+    return otherwise if asked is None else asked
+
+
+def _check_boundary(request: CreateVideo, folder: ModelFolder) -> None:
+    if request.boundary_ratio is not None and folder.pipeline not in loras.TWO_EXPERTS:
+        raise InvalidRequest(f"is for models with two experts; {folder.name} has one.", param="boundary_ratio")
 
 
 def pictures_of(request: CreateVideo) -> Iterator[tuple[str, str, Any]]:
@@ -107,23 +142,32 @@ def _fit(staged: Staged, given: dict[str, tuple[reading.Sent, str]], shape: Shap
     return shape
 
 
-async def accept(job: VideoJob, staged: Staged) -> VideoJob:
-    """Save a job with what it starts from. Raises TooMany or IdempotencyConflict."""
+async def accept(made: Sequence[VideoJob], staged: Sequence[Staged], batch: VideoBatch | None = None) -> VideoJob:
+    """Save jobs, each with what it starts from, all of them or none. Returns the first, or the one that the same
+    request made before. Raises TooMany or IdempotencyConflict.
+    """
+    of = {job.pk: one for job, one in zip(made, staged, strict=True)}
+    for job in made:
+        job.priority = job.key.priority if job.key else 0
     try:
-        accepted = await sync_to_async(jobs.submit)(job, options.MAX_QUEUED.value, staged.attach)
+        accepted = await sync_to_async(jobs.submit)(
+            made, options.MAX_QUEUED.value, batch, lambda job: of[job.pk].attach(job)
+        )
     except BaseException:
-        await sync_to_async(storage.remove_if_deleted)(job.pk)
+        for job in made:
+            await sync_to_async(storage.remove_if_deleted)(job.pk)
         raise
     if accepted.new:
-        await asyncio.to_thread(staged.publish)
-        await live.job_changed(accepted.job)
+        for job in made:
+            await asyncio.to_thread(of[job.pk].publish)
+            await live.job_changed(job)
         await live.wake_nodes()
     return accepted.job
 
 
-async def check_room(folder: ModelFolder, shape: Shape) -> None:
-    """Raises NeverFits, RoomPinned or DiskFull."""
-    await sync_to_async(_check_memory)(folder, shape)
+async def check_room(folder: ModelFolder, shape: Shape, more: int = 0) -> None:
+    """`more` bytes than the model and the shape need. Raises NeverFits, RoomPinned or DiskFull."""
+    await sync_to_async(_check_memory)(folder, shape, more)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
@@ -170,7 +214,7 @@ async def video_model(name: str | None, pipelines: Collection[str] | None = None
     return folder
 
 
-def _check_memory(folder: ModelFolder, shape: Shape) -> None:
+def _check_memory(folder: ModelFolder, shape: Shape, more: int) -> None:
     """Refuse what no node that has the model could promise, now or later. Without a running node it waits in line.
 
     Raises:
@@ -178,7 +222,7 @@ def _check_memory(folder: ModelFolder, shape: Shape) -> None:
     """
     everywhere = ModelFolder.objects.filter(name=folder.name, type=folder.type).select_related("node")
     hosts = [host for host in everywhere if host.node.largest_bytes]
-    sums = [(predict(host, shape.width, shape.height, shape.frames), host) for host in hosts]
+    sums = [(predict(host, shape.width, shape.height, shape.frames) + more, host) for host in hosts]
     possible = [(wanted, host) for wanted, host in sums if wanted <= host.node.largest_bytes]
     if hosts and not possible:
         raise _told(_too_large(shape, *max(sums, key=lambda one: one[1].node.largest_bytes)), folder)

@@ -39,6 +39,8 @@ CODES: dict[str, Word] = {
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "went_on": _("Went on from where it was"),
+    "prompt_extended": _("The prompt was made fuller"),
+    "prompt_kept": _("The prompt was left as it was asked"),
     "input_missing": _("What the video starts from is not there any more"),
     "artifact_missing": _("Something that was made before is gone, and is made again"),
     "aborted": _("The worker was asked to stop"),
@@ -57,6 +59,7 @@ CODES: dict[str, Word] = {
     "worker_crashed": _("The worker crashed"),
     "worker_error": _("The worker failed"),
     "worker_launch_failed": _("The worker did not start"),
+    "lora_invalid": _("A LoRA does not fit the model"),
     "output_invalid": _("The file that was made is not a whole video"),
 }
 

@@ -66,6 +66,7 @@ class Staged:
 
     def _keep_preview(self, job: VideoJob, preview: Path) -> None:
         sha256 = next(iter(self.found.values()))["preview_sha256"]
+        preview = Path(shutil.copyfile(preview, preview.with_name(f"{job.pk}.webp")))  # a sibling wants it too
         files = {"input": {"name": preview.name, "sha256": sha256, "media_type": "image/webp"}}
         Artifact.objects.bulk_create(storage.keep(job, preview.parent, files))
 

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
+from mflux.models.common.config.model_config import ModelConfig
+from mflux.models.common.lora.mapping.lora_loader import LoRALoader
 from mflux.models.common.weights.loading.loaded_weights import LoadedWeights, MetaData
 from mflux.models.common.weights.loading.weight_applier import WeightApplier
 from mflux.models.common.weights.loading.weight_loader import WeightLoader
@@ -18,6 +20,7 @@ from mflux.models.wan.model.wan_transformer import WanTransformer
 from mflux.models.wan.model.wan_vae import Wan2_2_VAE
 from mflux.models.wan.wan_initializer import WanInitializer
 from mflux.models.wan.weights import WanWeightDefinition
+from mflux.models.wan.weights.wan_lora_mapping import WanLoRAMapping
 from mflux.utils.video_util import VideoUtil
 from PIL.Image import Image
 
@@ -56,6 +59,25 @@ def apply_weights(weights: LoadedWeights, into: Any, component: Any) -> None:
         quantize_arg=None,
         quantization_predicate=WanWeightDefinition.quantization_predicate,
     )
+
+
+def apply_lora(module: Any, path: Path, strength: float) -> tuple[list[str], list[str]]:
+    """Wrap the linear layers that a LoRA file is for. Returns its keys that fit and those that do not.
+
+    Raises:
+        ValueError: it cannot be read, or a layer has another shape.
+    """
+    try:
+        read = {LoRALoader._normalize_state_dict_key(key): value for key, value in mx.load(str(path)).items()}
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    found = {key: value.astype(ModelConfig.precision) for key, value in read.items()}
+    found = LoRALoader._normalize_peft_adapter_infix(found)
+    mapping = LoRALoader._build_pattern_mappings(WanLoRAMapping.get_mapping())
+    high, low = mx.random.state[0].tolist()
+    _, matched = LoRALoader._apply_lora_with_mapping(module, found, strength, mapping, role=None)
+    mx.random.seed(high << 32 | low)  # as it was: a LoRALinear begins with random numbers
+    return sorted(matched), sorted(found.keys() - matched)
 
 
 def encode_video(vae: Any, groups: Iterable[mx.array], *, clear_cache: bool) -> mx.array:

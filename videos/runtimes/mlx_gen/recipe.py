@@ -57,7 +57,7 @@ class Recipe:
         frames = spec.frames if spec.frames % along == 1 else spec.frames // along * along + 1
         slices = (frames - 1) // along + 1
         negative = known.get("default_negative_prompt", "") if spec.negative_prompt is None else spec.negative_prompt
-        ratio = known.get("boundary_ratio")
+        ratio = known.get("boundary_ratio") if spec.boundary_ratio is None else spec.boundary_ratio
         return cls(
             prompt=spec.prompt,
             negative_prompt=str(negative) if guidance > 1.0 else None,

@@ -1,6 +1,6 @@
 """What one generation was asked to be: the `spec` of the node's `start` message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Spec:
     checkpoint_steps: int = 5
     checkpoint_seconds: float = 30.0
     previews_dir: Path | None = None
+    boundary_ratio: float | None = None
+    loras: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> "Spec":

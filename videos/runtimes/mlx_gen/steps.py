@@ -50,7 +50,7 @@ class Steps:
         encode = keys.key(
             "encode", texts=self.recipe.texts, encoder=prints["text_encoder"], precision=precision, **tokens
         )
-        experts = {name: prints[name] for name in self.checkpoint.denoisers}
+        experts = {name: self.components.latents_depend_on(name) for name in self.checkpoint.denoisers}
         given = {}
         if self.recipe.way:
             settings = self.recipe.conditioning
