@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ninja import Schema
+from pydantic import BaseModel
 
 from inference.api.errors import ErrorResponse
 
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 404, 413, 415, 503), ErrorResponse)
 
 
-def body_of(schema: type[Schema]) -> dict[str, Any]:
+def body_of(schema: type[BaseModel]) -> dict[str, Any]:
     content = {"application/json": {"schema": schema.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
