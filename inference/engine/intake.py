@@ -1,6 +1,6 @@
 """Between the socket and the engine: requests are checked and tokenised here, on threads that never compute.
 
-Long texts have a thread of their own, so that tokenising one of them keeps nobody else waiting.
+Long texts have a thread of their own, and so have grammars, so that neither keeps anybody else waiting.
 """
 
 import sys
@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from inference.engine import messages
+from inference.engine.answering import Answering, Prepared
 from inference.engine.detokenise import Vocabulary
 from inference.engine.messages import Json, Refusal, Usage
-from inference.engine.parameters import Parameters, parse
+from inference.engine.parameters import parse
 from inference.engine.requests import Request, Sequence
 from inference.engine.stopping import StopMatcher
 from inference.engine.templates import Templates, too_long
@@ -22,6 +23,7 @@ from inference.engine.tokenising import tokenised
 from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
+LANES = ("short", "long", "held")
 DEPTH = 4  # messages, message, content, part
 UNREAD = "The request could not be read; the engine's log says why."
 Deliver = Callable[[Request | Message], None]
@@ -35,6 +37,7 @@ class Intake:
         channel: Channel,
         templates: Templates,
         vocabulary: Vocabulary,
+        answering: Answering,
         *,
         defaults: Json,
         vocab_size: int,
@@ -42,9 +45,10 @@ class Intake:
         deliver: Deliver,
     ) -> None:
         self._channel, self._templates, self._vocabulary = channel, templates, vocabulary
+        self._answering = answering
         self._defaults, self._vocab_size, self._context_limit = defaults, vocab_size, context_limit
         self._deliver = deliver
-        self._lanes = {long: ThreadPoolExecutor(1, f"intake-{'long' if long else 'short'}") for long in (False, True)}
+        self._lanes = {lane: ThreadPoolExecutor(1, f"intake-{lane}") for lane in LANES}
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._aborted: set[str] = set()
@@ -83,7 +87,7 @@ class Intake:
                 return
             self._open.add(id_)
         arrived = time.monotonic()
-        self._lanes[_is_long(message)].submit(self._take_in, id_, message, arrived)
+        self._lanes[_lane(message)].submit(self._take_in, id_, message, arrived)
 
     def _abort(self, id_: str, message: Message) -> None:
         with self._lock:
@@ -119,27 +123,33 @@ class Intake:
 
     def _checked(self, id_: str, message: Message, arrived: float) -> Request:
         parameters = parse(message, self._defaults, self._vocab_size)
-        prompt, points = self._templates.prompt(message)
+        asked = self._templates.wish(message)
+        prompt = self._templates.prompt(message, asked)
         param = "messages" if message["kind"] == "chat" else "prompt"
-        if not prompt:
+        if not prompt.tokens:
             raise Refusal(400, "empty_prompt", "The prompt is empty: there is nothing to go on from.", param=param)
-        if len(prompt) >= self._context_limit:
-            raise too_long(len(prompt), self._context_limit, param)
-        request = self._request(id_, message["kind"], prompt, parameters, arrived)
-        request.points = points
+        if len(prompt.tokens) >= self._context_limit:
+            raise too_long(len(prompt.tokens), self._context_limit, param)
+        prepared = self._answering.prepare(message, asked, prompt)
+        left = self._context_limit - len(prompt.tokens)
+        most = min(left, parameters.max_tokens or left)
+        request = Request(id_, message["kind"], prompt.tokens, parameters, most, arrived)
+        request.points = prompt.points
+        request.sequences += [self._sequence(request, index, prepared) for index in range(parameters.width)]
         return request
 
-    def _request(self, id_: str, kind: str, prompt: list[int], parameters: Parameters, arrived: float) -> Request:
-        left = self._context_limit - len(prompt)
-        request = Request(id_, kind, prompt, parameters, min(left, parameters.max_tokens or left), arrived)
-        for index in range(parameters.n):
-            text = self._vocabulary.detokeniser(strip_space=kind == "chat")
-            request.sequences.append(Sequence(request, index, list(prompt), text, StopMatcher(parameters.stop)))
-        return request
+    def _sequence(self, request: Request, index: int, prepared: Prepared) -> Sequence:
+        text = self._vocabulary.detokeniser(strip_space=request.kind == "chat")
+        guide = prepared.guide()
+        stops = StopMatcher(request.parameters.stop)
+        return Sequence(request, index, list(request.prompt), text, prepared.speech(guide), stops, guide)
 
 
-def _is_long(message: Message) -> bool:
-    return _characters(message.get("messages")) + _characters(message.get("prompt")) > LONG_CHARACTERS
+def _lane(message: Message) -> str:
+    texts = sum(_characters(message.get(name)) for name in ("messages", "prompt"))
+    if texts > LONG_CHARACTERS:
+        return "long"
+    return "held" if message.get("structure") or message.get("tools") else "short"
 
 
 def _characters(value: Any, depth: int = DEPTH) -> int:

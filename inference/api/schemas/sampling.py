@@ -10,6 +10,7 @@ from pydantic import ValidationError as PydanticError
 from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
 from inference.api.errors import invalid
+from inference.api.schemas.structure import StructuredOutputs
 from inference.errors import UnknownParameter, UnsupportedParameter
 
 MAX_CHOICES = 16
@@ -62,6 +63,7 @@ class Sampling(BaseModel):
     stop: Stops = None
     ignore_eos: bool | None = None
     n: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
+    structured_outputs: StructuredOutputs | None = None
     cache: bool | None = Field(None, description="false: the prompt is neither taken from the prefix cache nor kept.")
     user: str | None = Field(None, description="Accepted; has no effect.")
     metadata: dict[str, str] | None = Field(None, description="Accepted; has no effect.")
@@ -77,6 +79,8 @@ class Sampling(BaseModel):
         names = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty")
         more = ("repetition_penalty", "logit_bias", "seed", "stop", "ignore_eos", "n", "cache")
         given = {name: value for name in names + more if (value := getattr(self, name)) is not None}
+        if self.structured_outputs:
+            given["structure"] = self.structured_outputs.for_engine()
         return given | {"stream": bool(self.stream)}
 
 
