@@ -45,6 +45,6 @@ api.add_router("", rerank.first)
 api.add_router("score", score.router)
 api.add_router("usage", usage.router)
 
-second_api = NinjaAPI(title="fmlx", version="2", auth=needs(None), docs_url=None, openapi_url=None, urls_namespace="v2")
+second_api = Api(title="fmlx", version="2", auth=needs(None), docs_url=None, openapi_url=None, urls_namespace="v2")
 register_exception_handlers(second_api)
 second_api.add_router("", rerank.second)
