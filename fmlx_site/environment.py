@@ -78,6 +78,12 @@ class Environment(BaseSettings):
     video_checkpoint_steps: int = Field(5, ge=2)
     video_checkpoint_seconds: float = Field(30.0, gt=0)
 
+    input_max_bytes: int = Field(20 * 1024**2, ge=1024)
+    input_max_pixels: int = Field(50_000_000, ge=256)
+    files_key_bytes: int = Field(GIB, ge=0)
+    files_bytes: int = Field(10 * GIB, ge=0)
+    files_keep_seconds: float = Field(30 * 86400.0, ge=3600)
+
     webhook_timeout_seconds: float = Field(15.0, gt=0)
     webhook_backoff_seconds: float = Field(5.0, ge=0)  # doubles with each further try, up to 4 hours
     webhook_try_seconds: float = Field(3 * 86400.0, ge=0)
@@ -90,6 +96,11 @@ class Environment(BaseSettings):
     def steps(self) -> Path:
         """What steps of video jobs hand on, on the same file system as `work`."""
         return self.home / "steps"
+
+    @property
+    def files(self) -> Path:
+        """What keys uploaded, on the same file system as `work`."""
+        return self.home / "files"
 
     @property
     def previews(self) -> Path:

@@ -27,6 +27,9 @@ class Change(models.Model):
         KEY = "key", _("API key")
         MODEL = "model", _("model")
         USER = "user", _("user")
+        VIDEO = "video", _("video")
+        LEASE = "lease", _("lease")
+        CACHE = "cache", _("cache")
 
     class Source(models.TextChoices):
         PAGE = "page", _("page")

@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from fmlx_site import account, home_views, system_views, views
 from fmlx_site.health import healthz, readyz
@@ -10,9 +11,11 @@ from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
+from videos.inputs.api import router as files
 from webhooks.api import router as webhooks
 
 api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
+api.add_router("files", files, auth=needs(Scope.VIDEOS))
 api.add_router("webhooks", webhooks, auth=needs(Scope.VIDEOS))
 api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
@@ -42,6 +45,7 @@ urlpatterns = [
     path("settings/import/", views.import_file, name="settings-import"),
     path("settings/reset/<str:target>/", views.reset, name="settings-reset"),
     path("settings/<str:name>/", views.settings, name="settings-group"),
+    path("users/", include("fmlx_site.users.urls")),
     path("videos/", include("videos.urls")),
     path("webhooks/", include("webhooks.urls")),
     path("login/", account.LogIn.as_view(), name="login"),
@@ -49,5 +53,8 @@ urlpatterns = [
     path("password/", account.ChangePassword.as_view(), name="password"),
     path("language/", account.language, name="language"),
     path("theme/", account.theme, name="theme"),
+    # One way to log in and one to change a password, which are throttled, translated and in the audit trail.
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
 ]

@@ -18,6 +18,7 @@ from fmlx_site.audit import Origin, Source
 from fmlx_site.forms import AuditFilter, GroupForm, ImportForm
 from fmlx_site.models import Change
 from fmlx_site.options import OPTIONS, Group, Option, groups, of_group
+from fmlx_site.templatetags.audit_words import facts
 
 CHANGE = "fmlx_site.change_storedoption"
 VIEW = "fmlx_site.view_storedoption"
@@ -134,14 +135,8 @@ class Entry:
     def of(cls, change: Change) -> "Entry":
         option = OPTIONS.get(change.name) if change.what == Change.What.SETTING else None
         if option is None:
-            return cls(change, change.name, _json(change.old), _json(change.new))
+            return cls(change, change.name, facts(change.old), facts(change.new))
         return cls(change, str(option.label), option.in_words(change.old), option.in_words(change.new))
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_json(part)}" for name, part in value.items())
-    return "—" if value is None else str(value)
 
 
 @allowed("fmlx_site.view_change")

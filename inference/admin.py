@@ -8,7 +8,16 @@ from django.utils.translation import ngettext
 from fmlx_site.admin import ReadOnlyAdmin
 from fmlx_site.audit import Origin, Source
 from inference.keys import changes
-from inference.models import ApiKey, ModelFolder, ModelSettings, RequestLog, UsageHour
+from inference.models import (
+    ApiKey,
+    Histogram,
+    KeyMeter,
+    ModelFolder,
+    ModelPlace,
+    ModelSettings,
+    RequestLog,
+    UsageHour,
+)
 
 
 @admin.register(ApiKey)
@@ -19,6 +28,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_filter = ("owner", "revoked_at")
     search_fields = ("name", "prefix")
     list_select_related = ("owner",)
+    exclude = ("digest",)
     actions = ("revoke",)
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["view"])
@@ -31,7 +41,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ModelFolder)
-class ModelFolderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ModelFolderAdmin(ReadOnlyAdmin):
     """What nodes found; it is theirs to write."""
 
     list_display = ("name", "type", "pipeline", "node", "size_bytes", "skipped_because", "found_at")
@@ -39,23 +49,20 @@ class ModelFolderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "path", "skipped_because")
     list_select_related = ("node",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ModelFolder | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: ModelFolder | None = None) -> bool:
-        return False
-
 
 @admin.register(ModelSettings)
-class ModelSettingsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What an operator decides about a model; nodes follow within seconds."""
+class ModelSettingsAdmin(ReadOnlyAdmin):
+    """They are decided on the Models page."""
 
     list_display = ("name", "alias", "type", "pinned", "default", "idle_seconds", "context_limit")
     list_filter = ("pinned", "default", "type")
     search_fields = ("name", "alias")
+
+
+@admin.register(ModelPlace)
+class ModelPlaceAdmin(ReadOnlyAdmin):
+    list_display = ("path", "added_at")
+    search_fields = ("path",)
 
 
 @admin.register(RequestLog)
@@ -64,7 +71,6 @@ class RequestLogAdmin(ReadOnlyAdmin):
     list_filter = ("status", "model", "at")
     search_fields = ("request_id", "code", "endpoint")
     list_select_related = ("key",)
-    show_full_result_count = False
 
 
 @admin.register(UsageHour)
@@ -72,4 +78,17 @@ class UsageHourAdmin(ReadOnlyAdmin):
     list_display = ("hour", "key", "model", "requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens")
     list_filter = ("model", "hour")
     list_select_related = ("key",)
-    show_full_result_count = False
+
+
+@admin.register(KeyMeter)
+class KeyMeterAdmin(ReadOnlyAdmin):
+    list_display = ("key", "minute_requests", "minute_tokens", "day_requests", "day_tokens")
+    search_fields = ("key__name", "key__prefix")
+    list_select_related = ("key",)
+
+
+@admin.register(Histogram)
+class HistogramAdmin(ReadOnlyAdmin):
+    list_display = ("metric", "endpoint", "model", "status", "total")
+    list_filter = ("metric", "endpoint", "status")
+    search_fields = ("model",)

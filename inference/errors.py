@@ -69,6 +69,18 @@ class NodeUnreachable(Unavailable):
     code = "node_unreachable"
 
 
+class ResponseNotFound(NotFound):
+    """Also what another key stored."""
+
+    code = "response_not_found"
+
+
+class PreviousNotFound(InvalidRequest):
+    """A conversation that cannot be gone on with: a response of it is not there, or has not ended."""
+
+    code = "previous_response_not_found"
+
+
 class RequestNotFound(NotFound):
     code = "request_not_found"
 

@@ -105,6 +105,10 @@ class KeyMeter(models.Model):
     day_tokens = models.PositiveBigIntegerField(default=0)
     running = models.JSONField(default=dict, help_text="By process: how many requests, and when it last said so.")
 
+    class Meta:
+        verbose_name = _("meter of a key")
+        verbose_name_plural = _("meters of keys")
+
     def __str__(self) -> str:
         return f"meter of {self.key_id}"
 
@@ -174,6 +178,8 @@ class Histogram(models.Model):
     total = models.FloatField(default=0.0)
 
     class Meta:
+        verbose_name = _("histogram")
+        verbose_name_plural = _("histograms")
         constraints = (
             models.UniqueConstraint(fields=("metric", "endpoint", "model", "status"), name="histogram_once"),
         )

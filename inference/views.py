@@ -1,30 +1,19 @@
 """The Cache page, over the same functions as the API."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from fmlx_site.access import allowed
+from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.errors import FmlxError
 from fmlx_site.templatetags.units import size
 from inference.cache import clear_cache, read_cache
 from inference.pages import read_state
 
-View = TypeVar("View", bound=Callable[..., Any])
-
-
-def allowed(permission: str) -> Callable[[View], View]:
-    """Log in first; then a 403 for who may not."""
-
-    def decorate(view: View) -> View:
-        return login_required(permission_required(permission, raise_exception=True)(view))
-
-    return decorate
+MOST_NAME = 255  # characters of a name in the audit trail
 
 
 @allowed("inference.view_modelsettings")
@@ -44,7 +33,9 @@ def clear(request: HttpRequest) -> HttpResponse:
     try:
         if request.method != "POST":
             return _confirm(request, model)
+        names = ", ".join(held.name for held in read_cache().models if model in (None, held.model))
         freed = clear_cache(model)
+        record_change(What.CACHE, names[:MOST_NAME], {"bytes": freed}, None, Origin.of(request))
         messages.success(
             request, _("The cache was cleared; %(size)s of the disk is free again.") % {"size": size(freed)}
         )

@@ -7,9 +7,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from fmlx_site.admin import ReadOnlyAdmin
+from fmlx_site.audit import Origin, Source, What, record_change
 from videos import deletion, jobs, live
 from videos.errors import AlreadyFinished, FenceLost
-from videos.models import Artifact, Attempt, JobEvent, Step, VideoJob
+from videos.models import Artifact, Attempt, Calibration, JobEvent, Step, VideoJob
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -47,7 +49,7 @@ class HistoryInline(ReadOnlyInline):
 
 
 @admin.register(VideoJob)
-class VideoJobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class VideoJobAdmin(ReadOnlyAdmin):
     """Jobs are read here and moved by actions: every change goes through `jobs`, so fences hold."""
 
     list_display = ("id", "status", "progress", "model", "width", "height", "frames", "attempt_count", "created_at")
@@ -56,22 +58,26 @@ class VideoJobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("node",)
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
-    show_full_result_count = False
     inlines = (AttemptInline, StepInline, ArtifactInline, HistoryInline)
     actions = ("cancel", "requeue")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of a whole list, for the actions; of no field of a job."""
+        return obj is None and admin.ModelAdmin.has_change_permission(self, request)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: VideoJob | None = None) -> list[str]:
-        return [field.name for field in self.opts.fields]
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
     def delete_model(self, request: HttpRequest, obj: VideoJob) -> None:
         async_to_sync(deletion.delete)(obj)
+        self._record(request, obj, {"state": obj.status}, None)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> None:
         for job in queryset:
-            async_to_sync(deletion.delete)(job)
+            self.delete_model(request, job)
+
+    def _record(self, request: HttpRequest, job: VideoJob, old: Any, new: Any) -> None:
+        record_change(What.VIDEO, job.pk, old, new, Origin.of(request, Source.ADMIN))
 
     @admin.action(description=_("Cancel the selected videos"), permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> None:
@@ -88,8 +94,53 @@ class VideoJobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 changed = move(job)
             except (AlreadyFinished, FenceLost):
                 continue  # it ended or moved by itself in the meantime
+            self._record(request, job, {"state": job.status}, {"state": changed.status})
             async_to_sync(live.job_changed)(changed)
             moved += 1
         async_to_sync(live.wake_nodes)()
         text = ngettext("%(count)d video was changed.", "%(count)d videos were changed.", moved)
         self.message_user(request, text % {"count": moved}, messages.SUCCESS if moved else messages.WARNING)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    list_display = ("job", "number", "node", "started_at", "wall_seconds", "lease_bytes", "peak_bytes", "outcome")
+    list_filter = ("node", "outcome", "started_at")
+    search_fields = ("job__id", "message")
+    list_select_related = ("job", "node")
+    ordering = ("-id",)
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(ReadOnlyAdmin):
+    list_display = ("job", "variant", "path", "bytes", "media_type", "created_at", "purged_at")
+    list_filter = ("variant", "media_type", "created_at")
+    search_fields = ("job__id", "path", "sha256")
+    list_select_related = ("job",)
+    ordering = ("-id",)
+
+
+@admin.register(Step)
+class StepAdmin(ReadOnlyAdmin):
+    list_display = ("job", "name", "key", "bytes", "reused", "made_at")
+    list_filter = ("name", "reused")
+    search_fields = ("job__id", "key")
+    list_select_related = ("job",)
+    ordering = ("-id",)
+
+
+@admin.register(JobEvent)
+class JobEventAdmin(ReadOnlyAdmin):
+    list_display = ("job", "at", "what", "message")
+    list_filter = ("what", "at")
+    search_fields = ("job__id", "message")
+    list_select_related = ("job",)
+    ordering = ("-id",)
+
+
+@admin.register(Calibration)
+class CalibrationAdmin(ReadOnlyAdmin):
+    list_display = ("model", "node", "backend", "pipeline", "measured_tokens", "measured_at", "machine")
+    list_filter = ("node", "backend", "pipeline")
+    search_fields = ("model",)
+    list_select_related = ("node",)

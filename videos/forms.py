@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
 from videos import options
+from videos.models import VideoJob
 
 CUSTOM = "custom"
 SIZES = (
@@ -21,8 +22,19 @@ SIZES = (
     ("704x1280", _("720p, tall (704 × 1280)")),
     (CUSTOM, _("Another size…")),
 )
-SHOWN = ("model", "prompt", "size", "width", "height", "seconds")
-FINE = ("steps", "seed", "frames", "fps", "guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt")
+SHOWN = ("model", "prompt", "input_reference", "size", "width", "height", "seconds")
+FINE = (
+    *("last_frame", "resize_mode", "steps", "seed", "frames", "fps"),
+    *("guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt"),
+)
+PICTURES = ("input_reference", "last_frame")
+ACCEPTED = "image/png,image/jpeg,image/webp"
+RESIZE_MODES = (
+    ("crop", _("Crop it to the size")),
+    ("pad", _("Leave black bars")),
+    ("adaptive", _("Take a size of the picture's shape")),
+)
+KNOBS = ("guidance_scale", "guidance_scale_2", "flow_shift")
 PROMPT_LENGTH = 32_000
 
 
@@ -43,6 +55,12 @@ class VideoForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("What the video shows: subject, movement, light, camera."),
     )
+    input_reference = forms.FileField(
+        label=_("Start from a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("PNG, JPEG or WebP. Models that make videos from text alone refuse it."),
+    )
     size = forms.ChoiceField(label=_("Size"), choices=SIZES, required=False)
     width = forms.IntegerField(label=_("Width, pixels"), min_value=16, max_value=16_384, required=False)
     height = forms.IntegerField(label=_("Height, pixels"), min_value=16, max_value=16_384, required=False)
@@ -53,6 +71,15 @@ class VideoForm(forms.Form):
         required=False,
         widget=forms.NumberInput(attrs={"step": "any"}),
         help_text=_("Empty: as long as the model makes best."),
+    )
+    last_frame = forms.FileField(
+        label=_("End with a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("For models that make a video between two pictures."),
+    )
+    resize_mode = forms.ChoiceField(
+        label=_("If its shape is another"), choices=RESIZE_MODES, required=False, initial="crop"
     )
     steps = forms.IntegerField(
         label=_("Steps"), min_value=1, required=False, help_text=_("More steps take longer and look cleaner.")
@@ -97,8 +124,8 @@ class VideoForm(forms.Form):
         help_text=_("What the video should not show."),
     )
 
-    def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None) -> None:
-        super().__init__(data, initial=initial)
+    def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None, files: Any = None) -> None:
+        super().__init__(data, files, initial=initial)
         self._field("model").choices = [(name, name) for name in models]
         self._field("steps").widget.attrs["max"] = options.MAX_STEPS.value
         self._field("frames").widget.attrs["max"] = options.MAX_FRAMES.value
@@ -117,7 +144,7 @@ class VideoForm(forms.Form):
 
     @property
     def fine_open(self) -> bool:
-        return any(field.errors or field.value() not in (None, "") for field in self.fine)
+        return any(field.errors or field.value() not in (None, "", field.initial) for field in self.fine)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -136,12 +163,23 @@ class VideoForm(forms.Form):
             del body["size"]
         else:
             del body["width"], body["height"]
+        if not any(body[name] for name in PICTURES):
+            del body["resize_mode"]
         return {name: value for name, value in body.items() if value not in (None, "")}
 
     def refuse(self, error: FmlxError) -> None:
         """Show why the server refuses, at the field it is about."""
         at = error.param if error.param in (*SHOWN, *FINE) else None
         self.add_error(at, error.message)
+
+
+def again(job: VideoJob) -> dict[str, Any]:
+    """The form's fields as they were for this job. What it started from is chosen anew."""
+    names = (*("model", "prompt", "width", "height", "frames", "fps", "steps", "seed"), *KNOBS, "negative_prompt")
+    found = {name: getattr(job, name) for name in names}
+    size = f"{job.width}x{job.height}"
+    known = size in dict(SIZES)
+    return {name: value for name, value in found.items() if value is not None} | {"size": size if known else CUSTOM}
 
 
 def video_models(folders: Iterable[ModelFolder]) -> list[str]:

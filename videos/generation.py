@@ -173,8 +173,10 @@ class Generation:
     def _spec(self, step: str, work: Path, *, stays: bool) -> dict[str, Any]:
         asked = ("prompt", "negative_prompt", "width", "height", "frames", "fps", "steps", "seed")
         knobs = ("guidance_scale", "guidance_scale_2", "flow_shift")
+        given = ("picture", "last_picture", "clip", "strength")
         return {
             **{name: getattr(self.job, name) for name in asked + knobs},
+            **{name: self.job.inputs[name] for name in given if name in self.job.inputs},
             "model_dir": self._folder.path,
             "output_dir": str(work),
             "artifacts_dir": str(settings.FMLX.steps),

@@ -4,7 +4,7 @@ Plain functions on the database; `videos/live.py` tells the listeners. Every wri
 handed out carries its fence, so a zombie cannot touch a job that was given away.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,8 +40,9 @@ class Accepted:
     new: bool
 
 
-def submit(job: VideoJob, max_queued: int) -> Accepted:
-    """Save a new job, or find the one an earlier POST with the same idempotency key made.
+def submit(job: VideoJob, max_queued: int, attach: Callable[[VideoJob], None] = lambda _job: None) -> Accepted:
+    """Save a new job, or find the one an earlier POST with the same idempotency key made. `attach` saves what belongs
+    to it, in the same transaction.
 
     Raises:
         TooMany: the queue is full.
@@ -57,6 +58,7 @@ def submit(job: VideoJob, max_queued: int) -> Accepted:
     try:
         with transaction.atomic():
             job.save(force_insert=True)
+            attach(job)
             JobEvent.objects.create(job=job, what="accepted")
     except IntegrityError:  # the same key, posted twice at the same moment
         if first := _earlier(job):

@@ -20,6 +20,11 @@ class VideoJob(models.Model):
         COMPLETED = "completed", _("completed")
         FAILED = "failed", _("failed")
 
+    class Task(models.TextChoices):
+        REMIX = "remix", _("remix")
+        EDIT = "edit", _("edit")
+        EXTENSION = "extension", _("extension")
+
     id = models.CharField(primary_key=True, max_length=64, default=new_id, editable=False)
     key = models.ForeignKey("inference.ApiKey", on_delete=models.SET_NULL, null=True, related_name="video_jobs")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="video_jobs")
@@ -38,6 +43,14 @@ class VideoJob(models.Model):
     guidance_scale = models.FloatField(null=True)
     guidance_scale_2 = models.FloatField(null=True)
     flow_shift = models.FloatField(null=True)
+
+    task = models.CharField(
+        max_length=16, choices=Task, blank=True, help_text="What it is of an earlier video, if any."
+    )
+    source_video = models.CharField(max_length=64, blank=True, help_text="The id of the video it was made from.")
+    inputs = models.JSONField(
+        default=dict, help_text="Keys of what it starts from (picture, last_picture, clip), and how: strength, before."
+    )
 
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     phase = models.CharField(max_length=32, blank=True)
@@ -97,6 +110,12 @@ class VideoJob(models.Model):
     def finished(self) -> bool:
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
+    @property
+    def total_frames(self) -> int:
+        """Of the file: an extension's has the frames of the earlier video before the new ones."""
+        before: int = self.inputs.get("before", 0)
+        return before + self.frames
+
 
 class Attempt(models.Model):
     """One try at a job: what ran where, under which lease, and how it ended."""
@@ -137,6 +156,7 @@ class Artifact(models.Model):
         VIDEO = "video", _("video")
         THUMBNAIL = "thumbnail", _("thumbnail")
         SPRITESHEET = "spritesheet", _("spritesheet")
+        INPUT = "input", _("what it starts from")
 
     job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="artifacts")
     variant = models.CharField(max_length=16, choices=Variant)
@@ -160,7 +180,11 @@ class Step(models.Model):
     """A step of a job, and the key of the artifact it gives. An artifact is kept while some job's step names it."""
 
     class Name(models.TextChoices):
+        PICTURE = "picture", _("first picture")
+        LAST_PICTURE = "last_picture", _("last picture")
+        CLIP = "clip", _("earlier clip")
         ENCODE = "encode", _("encode")
+        CONDITION = "condition", _("condition")
         DENOISE = "denoise", _("denoise")
         DECODE = "decode", _("decode")
 
@@ -179,6 +203,36 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.name}"
+
+
+def new_file_id() -> str:
+    return f"file-{uuid.uuid4().hex}"
+
+
+class InputFile(models.Model):
+    """A file that a key uploaded to make videos from. Its content is kept once for all rows that have the same."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_file_id, editable=False)
+    key = models.ForeignKey("inference.ApiKey", on_delete=models.CASCADE, related_name="input_files")
+    name = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=32)
+    bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, db_index=True)
+    media_type = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    frames = models.PositiveIntegerField(null=True, help_text="Of a video.")
+    fps = models.FloatField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("uploaded file")
+        verbose_name_plural = _("uploaded files")
+        indexes = (models.Index(fields=("key", "created_at", "id"), name="files_of_key"),)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.name}"
 
 
 class JobEvent(models.Model):

@@ -17,11 +17,12 @@ PAGE_LENGTH = 50
 
 
 def with_files(rows: QuerySet[VideoJob]) -> QuerySet[VideoJob]:
-    """`has_video` and `has_thumbnail` say which files are still there."""
+    """`has_video`, `has_thumbnail` and `has_input` say which files are still there."""
     here = Artifact.objects.filter(job=OuterRef("pk"), purged_at=None)
     return rows.annotate(
         has_video=Exists(here.filter(variant=Artifact.Variant.VIDEO)),
         has_thumbnail=Exists(here.filter(variant=Artifact.Variant.THUMBNAIL)),
+        has_input=Exists(here.filter(variant=Artifact.Variant.INPUT)),
     )
 
 

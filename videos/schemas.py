@@ -30,25 +30,70 @@ Status = Literal["queued", "in_progress", "completed", "failed"]
 Text = Annotated[str, AfterValidator(_text), Field(max_length=32_000)]
 
 
-class CreateVideo(Schema):
-    """What a client may send to `POST /v1/videos`."""
+FILE_OR_ID: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "format": "binary"},
+        {"type": "string", "description": "A data URL, base64, or the id of an uploaded file. No URL is fetched."},
+        {"type": "object", "properties": {"file_id": {"type": "string"}, "image_url": {"type": "string"}}},
+    ]
+}
+VIDEO_OR_ID: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "format": "binary"},
+        {"type": "object", "properties": {"id": {"type": "string", "description": "Of a video or of a file."}}},
+    ]
+}
+
+
+class Remix(Schema):
+    """What a client may send to `POST /v1/videos/{id}/remix`."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     prompt: Annotated[Text, Field(min_length=1, description="What the clip shows.")]
+
+
+class Asked(Remix):
+    """What may be said of every clip."""
+
     model: Annotated[Text, Field(max_length=255)] | None = None
-    size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$", description="WIDTHxHEIGHT in pixels.")] = None
-    width: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
-    height: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
-    seconds: Annotated[Number, Field(gt=0, le=3600)] | None = None
-    frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
-    fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
     steps: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] | None = None
     negative_prompt: Text | None = None
     guidance_scale: Annotated[Number, Field(ge=0, le=100)] | None = None
     guidance_scale_2: Annotated[Number, Field(ge=0, le=100)] | None = None
     flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
+
+
+class EditVideo(Asked):
+    """What a client may send to `POST /v1/videos/edits`."""
+
+    video: Annotated[Any, Field(json_schema_extra=VIDEO_OR_ID)]
+    strength: Annotated[Number, Field(gt=0, le=1, description="How different from the video; 1 is a new one.")] = 0.8
+
+
+class ExtendVideo(Asked):
+    """What a client may send to `POST /v1/videos/extensions`."""
+
+    video: Annotated[Any, Field(json_schema_extra=VIDEO_OR_ID)]
+    seconds: Annotated[Number, Field(gt=0, le=3600, description="Of what is added; the answer's are the total.")]
+
+
+class CreateVideo(Asked):
+    """What a client may send to `POST /v1/videos`."""
+
+    input_reference: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
+    last_frame: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
+    resize_mode: Annotated[
+        Literal["crop", "pad", "adaptive"],
+        Field(description="How a picture comes to the size; adaptive takes a size of its shape."),
+    ] = "crop"
+    size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$", description="WIDTHxHEIGHT in pixels.")] = None
+    width: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
+    height: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
+    seconds: Annotated[Number, Field(gt=0, le=3600)] | None = None
+    frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
 
 
 class JobError(Schema):
@@ -73,6 +118,9 @@ class Video(Schema):
     remixed_from_video_id: str | None = None
     error: JobError | None
 
+    task: str | None
+    source_video_id: str | None
+    starts_from: list[str]
     phase: str
     step: int
     total_steps: int
@@ -107,12 +155,16 @@ class Video(Schema):
             expires_at=int(job.expires_at.timestamp()) if job.expires_at else None,
             prompt=job.prompt,
             size=f"{job.width}x{job.height}",
-            seconds=f"{job.frames / job.fps:.6g}",
+            seconds=f"{job.total_frames / job.fps:.6g}",
+            remixed_from_video_id=job.source_video if job.task == VideoJob.Task.REMIX else None,
             error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
+            task=job.task or None,
+            source_video_id=job.source_video or None,
+            starts_from=[name for name in ("picture", "last_picture", "clip") if name in job.inputs],
             phase=job.phase or job.status,
             step=job.step,
             total_steps=job.total_steps,
-            frames=job.frames,
+            frames=job.total_frames,
             fps=job.fps,
             steps=job.steps,
             seed=job.seed,

@@ -1,9 +1,15 @@
 """From a request to a queued job: which model, what shape, does it fit, is there disk for it."""
 
-from typing import Any
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
+from ninja import Schema
 from ninja.errors import ValidationError
 from pydantic import ValidationError as PydanticError
 
@@ -15,24 +21,27 @@ from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
 from videos import jobs, live, options, storage
+from videos.inputs import abilities, reading
+from videos.inputs.staging import Staged, staging
 from videos.models import VideoJob
 from videos.predictor import largest_size, predict
-from videos.schemas import CreateVideo
-from videos.shape import Shape, shape_of
+from videos.schemas import Asked, CreateVideo
+from videos.shape import SIDE_MULTIPLE, Shape, shape_of
 
 Refusal = NeverFits | RoomPinned
 
-# What OpenAI's API has and this server has not yet: refused by name, never ignored.
-NOT_YET = {"input_reference": "Starting from an image is not supported yet."}
+T = TypeVar("T", bound=Schema)
 
 
 def parse(body: Body) -> CreateVideo:
     """Raises InvalidRequest naming the first field that is wrong."""
-    for name, why in NOT_YET.items():
-        if name in body:
-            raise InvalidRequest(why, param=name)
+    return read_as(CreateVideo, body)
+
+
+def read_as(schema: type[T], body: Body) -> T:
+    """Raises as `parse` does."""
     try:
-        return CreateVideo.model_validate(body)
+        return schema.model_validate(body)
     except PydanticError as error:
         raise invalid(ValidationError([_readable(problem) for problem in error.errors(include_url=False)])) from None
 
@@ -52,48 +61,103 @@ async def submit(
     idempotency_key: str = "",
 ) -> VideoJob:
     """Accept a job, durably, or refuse it with the reason. Nothing is left behind by a refusal."""
-    folder = await _video_model(request.model)
+    pictures = list(pictures_of(request))
+    folder = await video_model(request.model, abilities.from_pictures() if pictures else None)
     shape = shape_of(request, folder.pipeline, folder.defaults)
+    given = {name: (await sync_to_async(reading.resolved)(value, param, key), param) for name, param, value in pictures}
+    await sync_to_async(abilities.require)(folder, picture="picture" in given, last_picture="last_picture" in given)
+    await check_room(folder, shape)
+    digest = await asyncio.to_thread(digest_of_body, body)
+    async with staging() as staged:
+        if given:
+            shape = await asyncio.to_thread(_fit, staged, given, shape, request.resize_mode, folder.pipeline)
+        job = VideoJob(
+            key=key,
+            user_id=user_id,
+            idempotency_key=idempotency_key,
+            request_digest=digest,
+            model=folder.name,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            **asdict(shape),
+            **guidance(request, folder.defaults),
+            inputs={**staged.keys, **({"resize_mode": request.resize_mode} if given else {})},
+            pipeline=folder.pipeline,
+        )
+        return await accept(job, staged)
+
+
+def pictures_of(request: CreateVideo) -> Iterator[tuple[str, str, Any]]:
+    """What each is for, the field it came in, and what came."""
+    for name, param in (("picture", "input_reference"), ("last_picture", "last_frame")):
+        value = getattr(request, param)
+        if value is not None and value != "":
+            yield name, param, value
+
+
+def _fit(staged: Staged, given: dict[str, tuple[reading.Sent, str]], shape: Shape, mode: str, pipeline: str) -> Shape:
+    """Decode the pictures for this shape. The first one's decides where it is adaptive, and the last follows it."""
+    for name, (sent, param) in given.items():
+        wanted: dict[str, Any] = {"mode": mode, "multiple": SIDE_MULTIPLE[pipeline]}
+        if name == "last_picture" and mode == "adaptive":
+            wanted["mode"] = "crop"
+        with reading.opened(sent, param) as path:
+            found = staged.add(name, path, param, width=shape.width, height=shape.height, **wanted)
+        shape = replace(shape, width=found["width"], height=found["height"])
+    return shape
+
+
+async def accept(job: VideoJob, staged: Staged) -> VideoJob:
+    """Save a job with what it starts from. Raises TooMany or IdempotencyConflict."""
+    try:
+        accepted = await sync_to_async(jobs.submit)(job, options.MAX_QUEUED.value, staged.attach)
+    except BaseException:
+        await sync_to_async(storage.remove_if_deleted)(job.pk)
+        raise
+    if accepted.new:
+        await asyncio.to_thread(staged.publish)
+        await live.job_changed(accepted.job)
+        await live.wake_nodes()
+    return accepted.job
+
+
+async def check_room(folder: ModelFolder, shape: Shape) -> None:
+    """Raises NeverFits, RoomPinned or DiskFull."""
     await sync_to_async(_check_memory)(folder, shape)
     if (free := storage.disk_is_low()) is not None:
         raise DiskFull(
             _("Only %(free)s of disk is free and this server keeps %(floor)s; delete videos or free some space.")
             % {"free": gib(free), "floor": gib(options.DISK_FLOOR_BYTES.value)}
         )
-    job = VideoJob(
-        key=key,
-        user_id=user_id,
-        idempotency_key=idempotency_key,
-        request_digest=digest_of(body),
-        model=folder.name,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        width=shape.width,
-        height=shape.height,
-        frames=shape.frames,
-        fps=shape.fps,
-        steps=shape.steps,
-        seed=shape.seed,
-        **_guidance(request, folder.defaults),
-        pipeline=folder.pipeline,
-    )
-    accepted = await sync_to_async(jobs.submit)(job, options.MAX_QUEUED.value)
-    if accepted.new:
-        await live.job_changed(accepted.job)
-        await live.wake_nodes()
-    return accepted.job
 
 
-def _guidance(request: CreateVideo, defaults: dict[str, Any]) -> dict[str, float | None]:
+def digest_of_body(body: Body) -> str:
+    """The same for the same request; a file counts by its content."""
+    return digest_of({name: _content(value) for name, value in body.items()})
+
+
+def _content(value: Any) -> Any:
+    if not isinstance(value, UploadedFile):
+        return value
+    digest = hashlib.sha256()
+    for chunk in value.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def guidance(request: Asked, defaults: dict[str, Any]) -> dict[str, float | None]:
     """What was asked, or what the model's folder gives; None leaves it to the model."""
     names = ("guidance_scale", "guidance_scale_2", "flow_shift")
     asked = {name: getattr(request, name) for name in names}
     return {name: defaults.get(name) if value is None else value for name, value in asked.items()}
 
 
-async def _video_model(name: str | None) -> ModelFolder:
+async def video_model(name: str | None, pipelines: Collection[str] | None = None) -> ModelFolder:
+    """The one of that name, or the best there is; of these pipelines, if any model is of one."""
     if name is None:
         able = served_models().filter(type=ModelFolder.Type.VIDEO).order_by("-rank", "name")
+        if pipelines and await able.filter(pipeline__in=pipelines).aexists():
+            able = able.filter(pipeline__in=pipelines)
         folder = await able.filter(name__in=list((await read_catalog()).models)).afirst()
         if folder is None:
             raise InvalidRequest(

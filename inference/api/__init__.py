@@ -1,12 +1,13 @@
 """The HTTP API under /v1: OpenAI's shapes. Routers of the other apps are mounted in `fmlx_site/urls.py`."""
 
-from ninja import NinjaAPI, Swagger
+from ninja import Swagger
 
 from inference.api.auth import needs
+from inference.api.docs import Api
 from inference.api.errors import register_exception_handlers
 from inference.api.routers import cache, chat, completions, messages, models, requests, responses, tokens, usage
 
-api = NinjaAPI(
+api = Api(
     title="fmlx",
     version="1",
     description="Private inference on promised memory. Errors are OpenAI's object: `message, type, param, code`.",

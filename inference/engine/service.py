@@ -8,7 +8,7 @@ from collections.abc import Callable
 import mlx.core as mx
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
-from inference.engine import models, settings
+from inference.engine import blas, models, settings
 from inference.engine.answering import Answering
 from inference.engine.cache.prefix import PrefixCache
 from inference.engine.cache.ssd import QUEUE_BYTES, SsdTier
@@ -48,6 +48,7 @@ def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) ->
         channel.event("loading", step=step, total=total)
 
     loaded = models.open_model(chosen.model_dir, chosen.lease_bytes, progress)
+    blas.settle(loaded.weights_bytes)
     tested = self_test(loaded)
     loaded.dimensions = tested.dimensions
     readings = LiveReadings()

@@ -1,5 +1,6 @@
 // One band per worker, stacked; over them what is promised, the ceiling, the hard cap and what everybody uses.
 
+import { colour } from "./colour.js";
 import { say } from "./words.js";
 import { size } from "./memory-words.js";
 
@@ -13,16 +14,6 @@ const language = document.documentElement.lang;
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const day = new Intl.DateTimeFormat(language, { day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", hour12: false });
-
-// A custom property may be `light-dark(…)`: what it comes to is known once it is a colour of something.
-function colour(name) {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
 
 const faint = (value) => `color-mix(in srgb, ${value} 35%, transparent)`;
 // The middle goes first: models of a family and ids differ at their ends.

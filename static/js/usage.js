@@ -1,16 +1,17 @@
 // The Usage page: tokens as bars, requests as a line. The table under it has the same.
+// An hour or a day without anything stands on either side, so that one alone is not as wide as the chart.
 
+import { colour } from "./colour.js";
 import { say } from "./words.js";
 
 const root = document.querySelector("[data-usage]");
 const HEIGHT = 280;
 const STEP = { day: 86_400, hour: 3600 };
 const language = document.documentElement.lang;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function filled(columns, step) {
   const at = [];
-  for (let moment = columns.at[0]; moment <= columns.at.at(-1); moment += step) at.push(moment);
+  for (let moment = columns.at[0] - step; moment <= columns.at.at(-1) + step; moment += step) at.push(moment);
   const place = new Map(columns.at.map((moment, index) => [moment, index]));
   const spread = (values) => at.map((moment) => (place.has(moment) ? values[place.get(moment)] : 0));
   return [at, spread(columns.prompt), spread(columns.completion), spread(columns.requests)];
@@ -25,6 +26,7 @@ function draw() {
   const count = new Intl.NumberFormat(language, { notation: "compact" });
   const bars = (align) => uPlot.paths.bars({ size: [0.4, 40], align });
   const series = (name, stroke, more) => ({ label: say(name), stroke: colour(stroke), width: 1, value: (_, value) => (value === null ? "—" : new Intl.NumberFormat(language).format(value)), ...more });
+  const data = filled(columns, step);
   new uPlot(
     {
       width: root.clientWidth,
@@ -41,13 +43,13 @@ function draw() {
         { ...axis, scale: "requests", side: 1, size: 60, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => count.format(tick)) },
       ],
       scales: {
-        x: { range: (_, least, most) => [least - step, most + step] },
+        x: { range: [data[0][0], data[0].at(-1)] },
         y: { range: (_, __, most) => [0, (most || 1) * 1.05] },
         requests: { range: (_, __, most) => [0, (most || 1) * 1.05] },
       },
       cursor: { y: false, drag: { x: false, y: false } },
     },
-    filled(columns, step),
+    data,
     root,
   );
 }

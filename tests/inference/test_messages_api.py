@@ -92,8 +92,9 @@ async def test_an_answer_that_was_begun_is_gone_on_with(api: httpx.AsyncClient, 
 
 async def test_thinking_is_asked_of_the_engine(api: httpx.AsyncClient, scripted: Scripted) -> None:
     request = await asked(api, scripted, thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2048)
-    assert request["reasoning"] == {"enabled": True, "budget": 1024}
-    assert (await asked(api, scripted, thinking={"type": "disabled"}))["reasoning"] == {"enabled": False}
+    assert request["reasoning"] == {"enabled": True, "budget": 1024, "place": "thinking"}
+    assert (await asked(api, scripted, thinking={"type": "disabled"}))["reasoning"]["enabled"] is False
+    assert "reasoning" not in await asked(api, scripted, thinking={"type": "adaptive"})
 
 
 REFUSED: list[tuple[Json, str]] = [

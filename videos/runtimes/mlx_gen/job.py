@@ -1,4 +1,4 @@
-"""One job after another from spec to manifest: encode, denoise, decode, mux; or one of these steps alone."""
+"""One job after another from spec to manifest: encode, condition, denoise, decode, mux; or one of them alone."""
 
 import os
 from pathlib import Path
@@ -79,8 +79,9 @@ class Workshop:
 
     def _make(self, steps: Steps) -> dict[str, Any]:
         """All steps, or one. The memory that backs the frames is let go of before the manifest is written."""
-        if steps.spec.step in ("encode", "denoise", "decode"):
+        if steps.spec.step in steps.keys:
             return dict(steps.run(steps.spec.step).facts)
         frames = steps.run("decode") if not steps.spec.step else steps.given("decode")
-        made = files.make(frames, steps.recipe, steps.spec, steps.phases)
+        before = steps.source("clip", steps.recipe.clip) if steps.recipe.head else None
+        made = files.make(frames, steps.recipe, steps.spec, steps.phases, before)
         return {"files": made, "frames_sha256": frames.kept.sha256, **frames.facts}
