@@ -38,6 +38,7 @@ class Delta(TypedDict):
     tokens: int
     logprobs: NotRequired[list[Event]]
     reason: NotRequired[str]
+    warning: NotRequired[str]
 
 
 class ToolCall(TypedDict):

@@ -202,6 +202,7 @@ class ChatChoice(Schema):
     message: AnswerMessage
     logprobs: ChatLogprobs | None
     finish_reason: Literal["stop", "length", "tool_calls"]
+    warning: str | None = Field(None, description="Not in OpenAI's API: what began as a call, and is given as text.")
 
 
 class PromptDetails(Schema):
