@@ -105,7 +105,7 @@ async def upload_file(request: AuthorizedRequest) -> File:
     return File.of(await _stored(request.auth, sent, facts))
 
 
-async def _stored(key: ApiKey, sent: UploadedFile, facts: dict[str, Any]) -> InputFile:
+async def _stored(key: ApiKey, sent: "UploadedFile[Any]", facts: dict[str, Any]) -> InputFile:
     opening = reading.opened(sent, "file")
     path = await asyncio.to_thread(opening.__enter__)
     try:
@@ -115,7 +115,7 @@ async def _stored(key: ApiKey, sent: UploadedFile, facts: dict[str, Any]) -> Inp
         await asyncio.to_thread(opening.__exit__, None, None, None)
 
 
-def _name(sent: UploadedFile) -> str:
+def _name(sent: "UploadedFile[Any]") -> str:
     return (sent.name or "file").replace("\x00", "")[:NAME_LENGTH]
 
 
