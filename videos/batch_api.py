@@ -15,7 +15,7 @@ from inference.models import ApiKey
 from videos import batches
 from videos.errors import BatchNotFound
 from videos.models import VideoBatch
-from videos.schemas import Batch, BatchList, RequestCounts
+from videos.schemas import Batch, BatchList, BatchStatus, RequestCounts
 
 router = Router(tags=["videos"])
 ERRORS: dict[int, Any] = {401: ErrorResponse, 404: ErrorResponse}
@@ -60,10 +60,12 @@ def shown(batch: VideoBatch) -> Batch:
     """Synchronous."""
     counts = batches.counts_of(batch)
     cancelled, finished = batch.cancelled_at, counts.finished
-    names = ("cancelled", "cancelling") if cancelled else ("completed", "in_progress")
+    status: BatchStatus = "completed" if finished else "in_progress"
+    if cancelled:
+        status = "cancelled" if finished else "cancelling"
     return Batch(
         id=batch.id,
-        status=names[0] if finished else names[1],  # type: ignore[arg-type]
+        status=status,
         created_at=int(batch.created_at.timestamp()),
         in_progress_at=int(counts.began.timestamp()) if counts.began else None,
         completed_at=int(counts.ended.timestamp()) if counts.ended and finished and not cancelled else None,
@@ -83,8 +85,12 @@ async def list_batches(
         rows = rows.filter(Q(created_at__lt=cursor.created_at) | same)
     page = [batch async for batch in rows[: limit + 1]]
     data = [await _shown(batch) for batch in page[:limit]]
-    ends = {"first_id": data[0].id if data else None, "last_id": data[-1].id if data else None}
-    return BatchList(data=data, has_more=len(page) > limit, **ends)
+    return BatchList(
+        data=data,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+        has_more=len(page) > limit,
+    )
 
 
 async def _mine(key: ApiKey, batch_id: str, param: str = "batch_id") -> VideoBatch:

@@ -92,7 +92,7 @@ async def submit(lines: list[Line], key: ApiKey) -> VideoBatch:
             for job in coming:
                 job.custom_id = line.custom_id
             made += [(job, staged) for job in coming]
-        await submission.accept(*zip(*made, strict=True), batch)
+        await submission.accept([job for job, _ in made], [staged for _, staged in made], batch)
     return batch
 
 

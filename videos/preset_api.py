@@ -1,5 +1,7 @@
 """`/v1/videos/presets`: named settings, with what each would take."""
 
+from typing import Literal
+
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from ninja import Router
@@ -46,8 +48,8 @@ async def list_loras(request: AuthorizedRequest) -> VideoLoraList:
 
 
 def _lora(found: loras.Found) -> VideoLora:
-    experts = [expert for expert, path in (("high", found.high), ("low", found.low)) if path]
-    return VideoLora(name=found.name, bytes=found.bytes, experts=experts)  # type: ignore[arg-type]
+    experts: list[Literal["high", "low"]] = (["high"] if found.high else []) + (["low"] if found.low else [])
+    return VideoLora(name=found.name, bytes=found.bytes, experts=experts)
 
 
 def _shown(folder: ModelFolder) -> list[VideoPreset]:

@@ -294,6 +294,9 @@ class VideoList(Schema):
     has_more: bool
 
 
+BatchStatus = Literal["in_progress", "completed", "cancelling", "cancelled"]
+
+
 class RequestCounts(Schema):
     total: int
     completed: int
@@ -306,7 +309,7 @@ class Batch(Schema):
     id: str
     object: Literal["batch"] = "batch"
     endpoint: Literal["/v1/videos"] = "/v1/videos"
-    status: Literal["in_progress", "completed", "cancelling", "cancelled"]
+    status: BatchStatus
     errors: None = None
     input_file_id: None = None
     output_file_id: None = None

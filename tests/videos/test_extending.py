@@ -66,12 +66,12 @@ async def test_the_fuller_prompt_is_the_jobs_and_what_was_asked_is_kept(client, 
         None,
         "A chat model makes its prompt fuller first.",
     )
-    assert not await sync_to_async(jobs.candidates(clips.node_id, 5).exists)()
+    assert not await sync_to_async(lambda: jobs.candidates(clips.node_id, 5).exists())()
     async with extended():
         job, history = await settled(made["id"])
     assert (job.prompt, job.original_prompt, job.waiting_reason) == ("one two three", "a red ball", "")
     assert history == ["accepted", "prompt_extended"]
-    assert await sync_to_async(jobs.candidates(clips.node_id, 5).exists)()
+    assert await sync_to_async(lambda: jobs.candidates(clips.node_id, 5).exists())()
 
 
 @pytest.mark.usefixtures("pool")
