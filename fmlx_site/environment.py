@@ -78,6 +78,10 @@ class Environment(BaseSettings):
     video_checkpoint_steps: int = Field(5, ge=2)
     video_checkpoint_seconds: float = Field(30.0, gt=0)
 
+    webhook_timeout_seconds: float = Field(15.0, gt=0)
+    webhook_backoff_seconds: float = Field(5.0, ge=0)  # doubles with each further try, up to 4 hours
+    webhook_try_seconds: float = Field(3 * 86400.0, ge=0)
+
     @property
     def artifacts(self) -> Path:
         return self.home / "artifacts"
@@ -86,6 +90,11 @@ class Environment(BaseSettings):
     def steps(self) -> Path:
         """What steps of video jobs hand on, on the same file system as `work`."""
         return self.home / "steps"
+
+    @property
+    def previews(self) -> Path:
+        """What is known of how each VAE's latents look."""
+        return self.home / "previews"
 
     @property
     def work(self) -> Path:

@@ -69,7 +69,7 @@ class PageHandler(LimitedBody, ASGIHandler):
         try:
             await super().handle(scope, receive, send)
         except (BodyTooLarge, BodyTooSlow) as error:
-            await self.send_response(error_response(error), send)
+            await self.send_response(error_response(error, scope["path"]), send)
 
 
 class LeanHandler(LimitedBody, ASGIHandler):
@@ -112,7 +112,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
             return
         except (BodyTooLarge, BodyTooSlow) as error:
             note(error.code)
-            await self.send_response(error_response(error), send)
+            await self.send_response(error_response(error, scope["path"]), send)
             return
         set_script_prefix(get_script_prefix(scope))
         translation.activate(settings.LANGUAGE_CODE)  # the API is in English, whatever a page before it was in

@@ -41,5 +41,5 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         try:
             check_scope(await key_of(request, bearer or request.headers.get("X-API-Key")), Scope.METRICS)
         except (Unauthorized, Forbidden) as refusal:
-            return error_response(refusal)
+            return error_response(refusal, request.path)
     return HttpResponse(await sync_to_async(generate_latest)(REGISTRY), content_type=CONTENT_TYPE_LATEST)

@@ -15,6 +15,7 @@ from inference.shelf import keep_current
 from memory import LocalNode, keep_runtimes_known
 from videos.dispatch import Dispatcher
 from videos.retention import keep_house
+from webhooks.post import keep_delivering
 
 log = structlog.get_logger(__name__)
 RESTART_SECONDS = 5.0
@@ -67,6 +68,7 @@ async def running_node() -> AsyncIterator[LocalNode]:
             Part("runtimes", lambda _: keep_runtimes_known(node.row.pk)),
             Part("engines", lambda _: keep_engines(pool)),
             Part("house-keeping", lambda _: keep_house()),
+            Part("webhooks", lambda _: keep_delivering()),
         ]
         for part in others:
             part.begin()

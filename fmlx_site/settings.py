@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "fmlx_site",
     "memory",
     "inference",
+    "webhooks",
     "videos",
     "chat",
 ]

@@ -11,8 +11,10 @@ from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
+from webhooks.api import router as webhooks
 
 api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
+api.add_router("webhooks", webhooks, auth=needs(Scope.VIDEOS))
 api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
 urlpatterns = [
@@ -43,6 +45,7 @@ urlpatterns = [
     path("settings/<str:name>/", views.settings, name="settings-group"),
     path("users/", include("fmlx_site.users.urls")),
     path("videos/", include("videos.urls")),
+    path("webhooks/", include("webhooks.urls")),
     path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", account.ChangePassword.as_view(), name="password"),

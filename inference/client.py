@@ -4,16 +4,60 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from fmlx_site.errors import BodyTooLarge
 from inference.errors import EngineRefused
 from memory.protocol import MAX_LINE_BYTES, encode
 
 Event = dict[str, Any]
-ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed"})
+ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed", "tokenised"})
+CANCELLED = {"status": 400, "code": "request_cancelled", "message": "The request was cancelled by its key."}
 MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
 WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
+
+
+class CallPiece(TypedDict):
+    """A piece of a tool call: the first has its `id` and `name`; the `arguments` of all are one JSON text."""
+
+    index: int
+    id: NotRequired[str]
+    name: NotRequired[str]
+    arguments: str
+
+
+class Delta(TypedDict):
+    """What a streamed choice gained: a thought, then text, then pieces of calls. The last has the `reason`."""
+
+    id: str
+    index: int
+    text: str
+    reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[CallPiece]]
+    tokens: int
+    logprobs: NotRequired[list[Event]]
+    reason: NotRequired[str]
+
+
+class ToolCall(TypedDict):
+    id: str
+    name: str
+    arguments: str
+
+
+class Choice(TypedDict):
+    """A finished choice; what it said is here only if the request was not streamed. `reason` is stop, length or
+    tool_calls."""
+
+    index: int
+    reason: str
+    tokens: int
+    stop: NotRequired[str | int]
+    text: NotRequired[str]
+    reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    warning: NotRequired[str]
+    logprobs: NotRequired[list[Event]]
 
 
 class Engine(Protocol):
@@ -29,13 +73,17 @@ class Engine(Protocol):
     async def probe(self, request: Event) -> Event:
         """Which blocks of a request's prompt are in the prefix cache. Raises EngineRefused."""
 
+    async def tokens(self, request: Event) -> Event:
+        """A prompt as tokens, or tokens as text (`inference/engine/tokenising.py`). Raises EngineRefused."""
+
 
 class Answer:
     """What an engine says about one request, for one reader; `facts` is what it said of its model when it was ready."""
 
     def __init__(self, id_: str, facts: Event) -> None:
         self.id, self.facts = id_, facts
-        self.ended = False
+        self.holder: str | None = None  # who asks
+        self.ended = self.cancelled = False
         self.accepted: Event = {}
         self._events: deque[Event] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -48,6 +96,11 @@ class Answer:
         self._events.append(event)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+    def cancel(self) -> None:
+        """Somebody wants it ended, who is not its reader."""
+        self.cancelled = True
+        self.push({"phase": "failed", **CANCELLED})
 
     async def verdict(self, wanted: str = "accepted") -> None:
         """Wait until the engine took the request. Raises EngineRefused."""
@@ -97,22 +150,32 @@ class Line(Protocol):
 async def ask(line: Line, request: Event) -> AsyncIterator[Answer]:
     _check_size(request)
     answer = line.answers[request["id"]] = Answer(request["id"], line.facts)
+    answer.holder = request.get("holder")
     try:
         await line.send("request", **request)
         await answer.verdict()
         yield answer
     finally:
         del line.answers[answer.id]
-        if not answer.ended:
+        if not answer.ended or answer.cancelled:
             line.abort_soon(answer.id)
 
 
 async def probe(line: Line, request: Event) -> Event:
+    return await _inquire(line, {**request, "probe": True}, "probed")
+
+
+async def tokens(line: Line, request: Event) -> Event:
+    return await _inquire(line, {**request, "tokenise": True}, "tokenised")
+
+
+async def _inquire(line: Line, request: Event, wanted: str) -> Event:
+    """What an engine says without computing."""
     _check_size(request)
     answer = line.answers[request["id"]] = Answer(request["id"], line.facts)
     try:
-        await line.send("request", **request, probe=True)
-        await answer.verdict("probed")
+        await line.send("request", **request)
+        await answer.verdict(wanted)
         return answer.accepted
     finally:
         del line.answers[answer.id]

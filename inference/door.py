@@ -68,13 +68,15 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
         match asked["do"]:
             case "ask":
                 await _ask(pool, asked, writer)
-            case "probe":
-                await _say(writer, probed=await _probe(pool, asked))
+            case "probe" | "tokens":
+                await _say(writer, said=await _inquire(pool, asked))
             case "load":
                 await pool.load((await recent_catalog.read()).chat_model(asked["model"]))
                 await _say(writer, done=True)
             case "unload":
                 await _say(writer, done=await pool.unload(asked["model"], asked["reason"]))
+            case "cancel":
+                await _say(writer, done=await pool.cancel(asked["call"], asked["holder"]))
             case "states":
                 await _say(writer, states=await pool.states())
             case other:
@@ -91,10 +93,11 @@ async def _ask(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> None:
         await _pass_on(answer, writer)
 
 
-async def _probe(pool: Pool, asked: Event) -> Event:
+async def _inquire(pool: Pool, asked: Event) -> Event:
     model = (await recent_catalog.read()).chat_model(asked["model"])
     async with pool.engine_for(model) as engine:
-        return await engine.probe(asked["request"])
+        inquire = engine.probe if asked["do"] == "probe" else engine.tokens
+        return await inquire(asked["request"])
 
 
 async def _pass_on(answer: Answer, writer: asyncio.StreamWriter) -> None:

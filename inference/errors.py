@@ -69,6 +69,14 @@ class NodeUnreachable(Unavailable):
     code = "node_unreachable"
 
 
+class RequestNotFound(NotFound):
+    code = "request_not_found"
+
+    def __init__(self, request_id: str) -> None:
+        text = f"No engine is at work on a request {request_id!r} of this key; it may have ended."
+        super().__init__(text, param="request_id")
+
+
 class EngineRefused(FmlxError):
     """What an engine refused, as it said it."""
 

@@ -12,7 +12,7 @@ from inference.catalog import Catalog, Served, read_catalog
 from inference.entry import Entry
 from inference.pool import Pool
 from inference.resident import SILENCE_SECONDS
-from memory import What
+from memory import What, say
 
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
@@ -64,7 +64,7 @@ async def _end(pool: Pool, entry: Entry, reason: str) -> None:
     log.log(logging.ERROR if fault else logging.INFO, "Engine unloaded.", model=entry.name, reason=reason)
     if fault and entry.resident:
         lease = entry.resident.lease
-        message = f"The engine of {entry.name} was ended: {reason}."
+        message = say("engine_silent", model=entry.name, seconds=round(SILENCE_SECONDS))
         figures = {"code": "worker_stalled", "lease": lease.bytes}
         about = {"kind": lease.kind, "holder": lease.holder, "lease": lease.pk}
         await pool.node.note(What.KILLED, **about, message=message, figures=figures)

@@ -16,7 +16,7 @@ from inference.errors import ModelsPinned, NoRoomForModel
 from inference.models import ModelFolder
 from inference.resident import KIND, Resident
 from inference.room import Need, lease_of, need_of
-from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, What, gib
+from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, What, gib, say
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class Landlord:
                 if not idle or held(idle) < short.missing:
                     raise
                 name = resident.folder.name
-                await self._evict(idle[0], f"its memory is needed for {name}", Shortage(short.missing, KIND, name))
+                await self._evict(idle[0], name, Shortage(short.missing, KIND, name))
 
     async def _grow_to(self, resident: Resident, size: int) -> None:
         if size > resident.lease.bytes:
@@ -141,7 +141,7 @@ class Landlord:
             raise await self._no_room(folder, need, short, free + held(idle))
         if not idle:
             return free
-        await self._evict(idle[0], f"its memory is needed for {folder.name}", Shortage(need.least - free, KIND))
+        await self._evict(idle[0], folder.name, Shortage(need.least - free, KIND))
         return short.wanted
 
     async def _no_room(self, folder: ModelFolder, need: Need, short: NoRoom, free: int) -> NoRoomForModel:
@@ -165,13 +165,15 @@ class Landlord:
             retry_after=seconds,
         )
 
-    async def _evict(self, entry: Entry, reason: str, shortage: Shortage) -> None:
+    async def _evict(self, entry: Entry, whom: str, shortage: Shortage) -> None:
+        """`whom` its memory is for; nobody, if it was promised to others already."""
         if not entry.resident:
             return
+        reason = f"its memory is needed for {whom or 'others, to whom it was promised'}"
         lease = entry.resident.lease
         log.info("Engine evicted.", model=entry.name, reason=reason, lease=lease.bytes)
         figures = {"for_kind": shortage.kind, "for_holder": shortage.holder, "missing": shortage.bytes}
-        message = f"{entry.name} was evicted: {reason}."
+        message = say("evicted_for" if whom else "evicted_for_promised", model=entry.name, whom=whom)
         fields = {"lease": lease.pk, "bytes": lease.bytes, "message": message, "figures": figures}
         await self._node.note(What.EVICTED, kind=KIND, holder=lease.holder, **fields)
         await entry.resident.stop(reason)
@@ -192,12 +194,12 @@ class Landlord:
         return coming + min(missing, held(idle))
 
     async def _give(self, shortage: Shortage) -> None:
-        whom = f"{shortage.kind} {shortage.holder}" if shortage.kind else "others that took what was promised"
+        whom = f"{shortage.kind} {shortage.holder}" if shortage.kind else ""
         missing = shortage.bytes
         async with self._moving:
             while missing > 0 and (idle := longest_unused(self._entries)):
                 missing -= held(idle[:1])
-                await self._evict(idle[0], f"its memory is needed for {whom}", shortage)
+                await self._evict(idle[0], whom, shortage)
 
     def _ending(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.resident and entry.resident.ending]

@@ -188,6 +188,66 @@ class Histogram(models.Model):
         return f"{self.metric} {self.endpoint} {self.model} {self.status}"
 
 
+class StoredResponse(models.Model):
+    """What `POST /v1/responses` gave, or will give, for who asks again or goes on from it. Seen by its key only.
+
+    `inference/responses/store.py` makes every change of it.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        IN_PROGRESS = "in_progress", _("in progress")
+        COMPLETED = "completed", _("completed")
+        INCOMPLETE = "incomplete", _("incomplete")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.CharField(primary_key=True, max_length=64)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="responses")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    status = models.CharField(max_length=16, choices=Status)
+    background = models.BooleanField(default=False)
+    streamed = models.BooleanField(default=False)
+    asked = models.JSONField(default=dict, help_text="The request, as long as it may have to be made again.")
+    before = models.JSONField(default=list, help_text="The ids of the responses it goes on from, the first one first.")
+    input = models.JSONField(default=list, help_text="Its own items.")
+    body = models.JSONField(default=dict, help_text="The response as it is answered.")
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    maker = models.CharField(max_length=64, blank=True, help_text="The process that makes it.")
+    seen_at = models.DateTimeField(null=True, help_text="When that last said so.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        verbose_name = _("stored response")
+        verbose_name_plural = _("stored responses")
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in (self.Status.QUEUED, self.Status.IN_PROGRESS)
+
+
+class ResponseEvents(models.Model):
+    """Some of a response's stream: events `first` to `last`, as they were sent."""
+
+    response = models.ForeignKey(StoredResponse, on_delete=models.CASCADE, related_name="events")
+    first = models.PositiveIntegerField()
+    last = models.PositiveIntegerField()
+    text = models.TextField()
+
+    class Meta:
+        ordering = ("first",)
+        verbose_name = _("response events")
+        verbose_name_plural = _("response events")
+        constraints = (models.UniqueConstraint(fields=("response", "first"), name="response_events_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.response_id} {self.first}"
+
+
 class ModelFolder(models.Model):
     """A folder of weights that a node found, and what it is; or why it is not served."""
 

@@ -75,3 +75,23 @@ USAGE_KEEP_SECONDS = Option[float](
     least=86_400.0,
     most=3650 * 86_400.0,
 )
+RESPONSES_KEEP_SECONDS = Option[float](
+    "responses_keep_seconds",
+    PRIVACY,
+    _("Keep responses for"),
+    _("What /v1/responses stored, prompts included, is removed after so long."),
+    default=30 * 86_400.0,
+    unit=DAYS,
+    least=3600.0,
+    most=3650 * 86_400.0,
+)
+RESPONSES_KEEP_COUNT = Option[int](
+    "responses_keep_count",
+    PRIVACY,
+    _("Keep so many responses"),
+    _("The oldest beyond this are removed; no conversation can go on from one that was."),
+    default=10_000,
+    unit=COUNT,
+    least=10,
+    most=10_000_000,
+)

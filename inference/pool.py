@@ -70,6 +70,15 @@ class Pool:
         await entry.resident.stop(reason, fault=fault)
         return True
 
+    async def cancel(self, call_id: str, holder: str | None) -> bool:
+        """End what one call asked of the engines here, if `holder` asked it; None: whoever did. False: nothing is."""
+        residents = [entry.resident for entry in self.entries.values() if entry.resident]
+        answers = [answer for resident in residents for answer in resident.answers.values()]
+        its = [one for one in answers if one.id.rpartition("-")[0] == call_id and holder in (None, one.holder)]
+        for answer in its:
+            answer.cancel()
+        return bool(its)
+
     def is_there(self, name: str) -> bool:
         """Loaded, or on its way."""
         entry = self.entries.get(name)
@@ -204,6 +213,17 @@ async def engine_for(model: Served) -> AsyncIterator[Engine]:
     """
     async with pool_for(model).engine_for(model) as engine:
         yield engine
+
+
+async def cancel_call(catalog: Catalog, call_id: str, holder: str | None) -> bool:
+    """On whichever node it is that this process can ask. False when none has it."""
+    own = pool_here()
+    found = bool(own and await own.cancel(call_id, holder))
+    others = {folder.node.name for model in catalog.models.values() for folder in model.folders}
+    for name in others - ({own.node.row.name} if own else set()):
+        with contextlib.suppress(NodeUnreachable, EngineLost):
+            found = await RemotePool(name).cancel(call_id, holder) or found
+    return found
 
 
 async def engine_states(catalog: Catalog) -> dict[str, Event]:

@@ -4,7 +4,8 @@ One JSON line asks; then lines come back. An `error` line is the end of it, and 
 
     {do: "ask", model, request}  → {facts, accepted} · {events: [...]} ...
     {do: "load" | "unload", model}  → {done: bool}
-    {do: "probe", model, request}  → {probed}
+    {do: "probe" | "tokens", model, request}  → {said}
+    {do: "cancel", call, holder}  → {done: bool}
     {do: "states"}  → {states}
 """
 
@@ -55,11 +56,14 @@ class RemotePool:
     async def unload(self, name: str, reason: str) -> bool:
         return bool((await self._one("unload", model=name, reason=reason))["done"])
 
+    async def cancel(self, call_id: str, holder: str | None) -> bool:
+        return bool((await self._one("cancel", call=call_id, holder=holder))["done"])
+
     async def states(self) -> dict[str, Event]:
         return dict((await self._one("states"))["states"])
 
-    async def probe(self, model: str, request: Event) -> Event:
-        return dict((await self._one("probe", model=model, request=request))["probed"])
+    async def inquire(self, do: str, model: str, request: Event) -> Event:
+        return dict((await self._one(do, model=model, request=request))["said"])
 
     async def _one(self, do: str, **fields: Any) -> Event:
         async with self.asking(do, **fields) as reader:
@@ -105,7 +109,10 @@ class RemoteEngine:
                     await feeding
 
     async def probe(self, request: Event) -> Event:
-        return await self._pool.probe(self._model, request)
+        return await self._pool.inquire("probe", self._model, request)
+
+    async def tokens(self, request: Event) -> Event:
+        return await self._pool.inquire("tokens", self._model, request)
 
 
 async def _feed(answer: Answer, reader: asyncio.StreamReader) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from inference.client import Answer, Event, ask, probe
+from inference.client import Answer, Event, ask, probe, tokens
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
 from inference.options import PATIENCE_SECONDS
@@ -82,14 +82,16 @@ class Resident:
         return resident
 
     def ask(self, request: Event) -> AbstractAsyncContextManager[Answer]:
-        if self.ending or self.gone.is_set():
-            raise EngineLost(self._last_words(), retry_after=1)
+        self._require_there()
         return ask(self, request)
 
     async def probe(self, request: Event) -> Event:
-        if self.ending or self.gone.is_set():
-            raise EngineLost(self._last_words(), retry_after=1)
+        self._require_there()
         return await probe(self, request)
+
+    async def tokens(self, request: Event) -> Event:
+        self._require_there()
+        return await tokens(self, request)
 
     async def send(self, type_: str, **fields: Any) -> None:
         await self._worker.send(type_, **fields)
@@ -186,6 +188,10 @@ class Resident:
         for answer in self.answers.values():
             answer.push(lost)
         self.gone.set()
+
+    def _require_there(self) -> None:
+        if self.ending or self.gone.is_set():
+            raise EngineLost(self._last_words(), retry_after=1)
 
     def _last_words(self) -> str:
         return f"The engine of {self.folder.name} ended: {self.ending or 'it is gone'}. Send the request again."

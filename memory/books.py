@@ -17,7 +17,7 @@ from memory.models import Lease, Node
 from memory.models import Sample as SampleRow
 from memory.relief import Standing
 from memory.sampler import Sample, Sampler
-from memory.sentences import gib
+from memory.sentences import say
 from memory.summaries import Summarist
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class Books:
     def _tell(self, ceiling: Ceiling) -> None:
         if self._told is not None and abs(ceiling.bytes - self._told) <= TOLD_SHARE * self._told:
             return
-        what, message = timeline.What.CEILING, f"The ceiling is {gib(ceiling.bytes)}."
+        what, message = timeline.What.CEILING, say("ceiling_is", ceiling=ceiling.bytes)
         if self._told is None:
             what = timeline.What.STARTED
         timeline.record(self._node.pk, what, message=message, bytes=ceiling.bytes, figures=ceiling.terms())

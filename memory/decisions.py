@@ -7,13 +7,12 @@ from typing import Any
 from django.db import transaction
 
 from memory.models import Event
-from memory.sentences import gib
+from memory.sentences import Sentence, parts_of, say
 from memory.timeline import What, count, record
 
 SPAN_SECONDS = 60.0
 FIGURES = ("need_bytes", "bound_bytes", "lease_bytes", "tokens")
 PREFIX = "gate_"  # of a tally's name
-VERBS = {"shrunk": "gave smaller chunks", "waited": "had work wait", "refused": "refused"}
 
 
 @dataclass(slots=True)
@@ -49,20 +48,19 @@ class Decisions:
         if written and time.monotonic() < written.until:
             written.times += times
             fields = self._fields(decision, written.times, figures)
-            if Event.objects.filter(pk=written.event).update(**fields):
+            if Event.objects.filter(pk=written.event).update(said=parts_of(fields["message"]), **fields):
                 return
         fields = self._fields(decision, times, figures)
         event = record(self._node_id, What.GATE, lease=self._lease, **self._who, **fields)
         self._written[decision] = _Written(event.pk, times, time.monotonic() + SPAN_SECONDS)
 
     def _fields(self, decision: str, times: int, figures: dict[str, int]) -> dict[str, Any]:
-        need, lease = gib(figures["need_bytes"]), gib(figures["lease_bytes"])
-        message = (
-            f"The gate of {self._who['holder']} {VERBS.get(decision, decision)} {times} times; at last {need} would"
-            f" have been held, and its lease is {lease}."
-        )
         return {
-            "message": message,
+            "message": self._sentence(decision, times, figures),
             "bytes": figures["need_bytes"],
             "figures": {"decision": decision, "times": times, **figures},
         }
+
+    def _sentence(self, decision: str, times: int, figures: dict[str, int]) -> Sentence:
+        held = {"need": figures["need_bytes"], "lease": figures["lease_bytes"]}
+        return say(f"{PREFIX}{decision}", holder=self._who["holder"], times=times, **held)

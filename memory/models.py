@@ -3,6 +3,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from memory.sentences import spelled
+
 
 class Node(models.Model):
     """One machine's accelerator memory and the process that owns it."""
@@ -142,6 +144,7 @@ class Event(models.Model):
     lease = models.BigIntegerField(null=True, help_text="The lease's id; its row may be gone.")
     bytes = models.BigIntegerField(null=True)
     message = models.TextField(blank=True)
+    said = models.JSONField(default=list, help_text="What the message is made of, to be read in any language.")
     figures = models.JSONField(default=dict)
 
     class Meta:
@@ -152,6 +155,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.holder}"
+
+    @property
+    def sentence(self) -> str:
+        """The message in the language that is active; rows from before there were parts are English."""
+        return spelled(self.said) or self.message
 
 
 class Tally(models.Model):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import structlog
 
 from memory.room import Priority, RoomMakers, Shortage
-from memory.sentences import gib
+from memory.sentences import say
 from memory.timeline import What
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Relief:
         over_cap = standing.leased > standing.cap
         missing = standing.leased - (standing.cap if over_cap else standing.ceiling)
         coming = await self._makers.make_room(Shortage(missing), Priority.STOP if over_cap else Priority.SHRINK)
-        text = f"{gib(standing.leased)} is promised, {gib(missing)} more than there is; {gib(coming)} is given back."
+        text = say("promised_too_much", leased=standing.leased, missing=missing, coming=coming)
         figures = {**asdict(standing), "missing": missing, "coming": coming}
         log.warning("promised_too_much", message=text, **figures)
         await self._note(What.SHORT, bytes=missing, message=text, figures=figures)

@@ -11,7 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 Part = dict[str, Any]  # {"say": name, figure: value…}, or {"say": TEXT, "text": …} for what was said in plain words
 TEXT = "text"
-SIZES = frozenset({"wanted", "most", "free", "ceiling", "held", "lease", "tolerance", "pinned", "kept"})
+SIZES = frozenset(
+    {"wanted", "most", "free", "ceiling", "held", "lease", "tolerance", "pinned", "kept"}
+    | {"leased", "missing", "coming", "need"}
+)
 SENTENCES: dict[str, str | Promise] = {
     "no_room": _("%(wanted)s is needed, and %(free)s of the %(ceiling)s ceiling is not promised to others."),
     "never_fits": _("%(wanted)s is needed, and this machine can promise %(ceiling)s at most."),
@@ -33,6 +36,20 @@ SENTENCES: dict[str, str | Promise] = {
         "The worker gave no sign of life for %(seconds)s s, and is heard every second when it is well: it was ended."
     ),
     "stalled": _("The worker reported no progress for %(seconds)s s, and %(limit)s s is the limit: it was ended."),
+    "ceiling_is": _("The ceiling is %(ceiling)s."),
+    "promised_too_much": _("%(leased)s is promised, %(missing)s more than there is; %(coming)s is given back."),
+    "gate_shrunk": _(
+        "The gate of %(holder)s gave smaller chunks %(times)s times; at last %(need)s would have been held, and its"
+        " lease is %(lease)s."
+    ),
+    "gate_waited": _(
+        "The gate of %(holder)s had work wait %(times)s times; at last %(need)s would have been held, and its lease is"
+        " %(lease)s."
+    ),
+    "gate_refused": _(
+        "The gate of %(holder)s refused work %(times)s times; at last %(need)s would have been held, and its lease is"
+        " %(lease)s."
+    ),
     "protocol": _("The worker said what the node does not understand. %(why)s"),
 }
 

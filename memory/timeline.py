@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from memory.errors import NeverFits, NoRoom
 from memory.models import Event, Sample, Summary, Tally
+from memory.sentences import parts_of
 
 log = structlog.get_logger(__name__)
 What = Event.What
@@ -24,8 +25,9 @@ def record(node_id: int, what: str, *, kind: str = "", holder: str = "", message
     """`fields` are the event's `lease`, `bytes` and `figures`."""
     with transaction.atomic():
         count(node_id, what)
+        said = parts_of(message)
         return Event.objects.create(
-            node_id=node_id, what=what, kind=kind, holder=holder[:200], message=message, **fields
+            node_id=node_id, what=what, kind=kind, holder=holder[:200], message=message, said=said, **fields
         )
 
 
@@ -65,7 +67,7 @@ class Refusals:
 
     def _write(self, event: int, kind: str, holder: str, refusal: NoRoom | NeverFits, figures: dict[str, Any]) -> int:
         changed: dict[str, Any] = {"message": refusal.message, "bytes": refusal.wanted, "figures": figures}
-        if event and Event.objects.filter(pk=event).update(**changed):
+        if event and Event.objects.filter(pk=event).update(said=parts_of(refusal.message), **changed):
             return event
         return record(self._node_id, What.REFUSED, kind=kind, holder=holder, **changed).pk
 

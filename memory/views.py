@@ -12,11 +12,13 @@ from django.views.decorators.http import require_safe
 from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
 from memory import words
-from memory.api import read_events, read_samples
+from memory.api import read_samples
 from memory.fit import QUESTIONS, Answer, Question, answers
+from memory.models import Event
 from memory.pages import read_state
 
 SEE = "memory.view_lease"
+MOST_MARKS = 1000  # on the chart
 SPANS = {"5m": (timedelta(minutes=5), 1), "1h": (timedelta(hours=1), 1)} | {
     "48h": (timedelta(hours=48), 60),
     "30d": (timedelta(days=30), 3600),
@@ -73,6 +75,10 @@ def samples(request: HttpRequest) -> HttpResponse:
         columns = read_samples(since, None, resolution, request.GET.get("node"))
     except FmlxError as error:
         return JsonResponse({"error": {"message": error.message, "code": error.code}}, status=error.status)
-    events = [event for event in read_events(since, limit=1000).data if event.node == columns.node]
-    marks = [event.model_dump(mode="json", include={"id", "at", "what", "message", "holder"}) for event in events]
+    marks = [_mark(event) for event in Event.objects.filter(node__name=columns.node, at__gte=since)[:MOST_MARKS]]
     return JsonResponse({**columns.model_dump(mode="json"), "events": marks})
+
+
+def _mark(event: Event) -> dict[str, Any]:
+    shown = {"id": event.pk, "at": event.at.isoformat(), "what": event.what, "holder": event.holder}
+    return {**shown, "message": event.sentence}

@@ -1,4 +1,4 @@
-"""Validation against OpenAI's own document, which lies beside the checkout; FMLX_OPENAI_DOCUMENT says where else."""
+"""Validation against OpenAI's own document, which lies beside the checkout; FMLX_TEST_OPENAI_DOCUMENT says where else."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 BESIDE = Path(__file__).parents[2] / "shared" / "openai" / "openapi.json"
-DOCUMENT = Path(os.environ.get("FMLX_OPENAI_DOCUMENT", BESIDE))
+DOCUMENT = Path(os.environ.get("FMLX_TEST_OPENAI_DOCUMENT", BESIDE))
 
 # OpenAI lists the sizes and lengths its own models make; a local model makes others.
 WIDENED = {"VideoSize": {"type": "string"}, "VideoSeconds": {"type": "string"}}

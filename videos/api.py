@@ -16,7 +16,7 @@ from inference.api.errors import ErrorResponse
 from inference.models import ApiKey
 from inference.request_log.visit import current_visit
 from videos import content, deletion, jobs, live, pausing, storage, submission
-from videos.errors import ArtifactExpired, NotReady, VideoNotFound
+from videos.errors import ArtifactExpired, NoPreview, NotReady, VideoNotFound
 from videos.models import Artifact, VideoJob
 from videos.schemas import CreateVideo, DeletedVideo, Video, VideoList
 
@@ -153,6 +153,31 @@ async def serve_variant(request: HttpRequest, job: VideoJob, variant: str) -> Ht
         return await content.serve(request, path, media_type=artifact.media_type, etag=artifact.sha256, name=name)
     except FileNotFoundError:
         raise ArtifactExpired(f"The {variant} of {job.pk} is not on this server's disk any more.") from None
+
+
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/{video_id}/preview",
+    response=ERRORS,
+    openapi_extra={"responses": {200: {"description": "An animated WebP.", "content": {"image/webp": {}}}}},
+    summary="See a video as it forms",
+)
+async def get_preview(request: AuthorizedRequest, video_id: str) -> HttpResponseBase:
+    """A small moving picture of a video that is being denoised, renewed at most once a second: `preview_number` of the
+    video tells of each. There is none before the first step, after the end, and of the first video of a model."""
+    return await serve_preview(request, await _mine(request.auth, video_id))
+
+
+async def serve_preview(request: HttpRequest, job: VideoJob) -> HttpResponseBase:
+    """Raises NoPreview."""
+    path = await sync_to_async(storage.preview_of)(job)
+    name = f"{job.fence}-{job.preview_number}"
+    try:
+        if path:
+            return await content.serve(request, path, media_type="image/webp", etag=name, name=f"{job.pk}.webp")
+    except FileNotFoundError:
+        pass  # it ended since
+    raise NoPreview(f"{job.pk} is {job.status} and has no preview now.", param="video_id")
 
 
 @router.get(

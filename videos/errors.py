@@ -14,6 +14,10 @@ class NotReady(Conflict):
     code = "video_not_ready"
 
 
+class NoPreview(NotFound):
+    code = "preview_not_found"
+
+
 class ArtifactExpired(NotFound):
     code = "artifact_expired"
 

@@ -178,6 +178,7 @@ class Generation:
             "model_dir": self._folder.path,
             "output_dir": str(work),
             "artifacts_dir": str(settings.FMLX.steps),
+            "previews_dir": str(settings.FMLX.previews),
             "lease_bytes": self.lease.bytes,
             "low_ram": settings.FMLX.video_low_ram,
             "verify": True,

@@ -20,6 +20,7 @@ from inference.models import ModelFolder
 from memory import parts_of, say
 from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
 from videos.models import JobEvent, VideoJob
+from webhooks.telling import tell
 
 Status = VideoJob.Status
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -28,8 +29,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
     Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
     Status.QUEUED: (Status.IN_PROGRESS, Status.FAILED),
 }
+ENDINGS = {Status.COMPLETED: "video.completed", Status.FAILED: "video.failed"}  # OpenAI's names
 NOT_WAITING: dict[str, Any] = {"waiting_reason": "", "waiting_said": []}
-NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None}
+NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None, "preview_number": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,10 @@ def transition(
         if not changed:
             raise FenceLost(job_id)
         JobEvent.objects.create(job_id=job_id, what=what, message=message, said=parts_of(message))
-        return VideoJob.objects.get(pk=job_id)
+        job = VideoJob.objects.get(pk=job_id)
+        if to in ENDINGS:
+            tell(job.key_id, ENDINGS[to], job.pk, {"id": job.pk})
+        return job
 
 
 def report(job_id: str, fence: int, **fields: Any) -> VideoJob:
@@ -195,6 +200,7 @@ def finish(job_id: str, fence: int, *, expires_at: datetime, **fields: Any) -> V
         progress=100,
         phase="completed",
         eta_seconds=None,
+        preview_number=0,
         **fields,
     )
 

@@ -45,6 +45,7 @@ class VideoJob(models.Model):
     total_steps = models.PositiveIntegerField(default=0)
     progress = models.PositiveSmallIntegerField(default=0)
     eta_seconds = models.FloatField(null=True)
+    preview_number = models.PositiveIntegerField(default=0, help_text="Of this attempt's newest preview; 0: none.")
     waiting_reason = models.TextField(blank=True)
     waiting_said = models.JSONField(default=list, help_text="The reason's names and figures, for other languages.")
     paused = models.BooleanField(default=False, help_text="It waits until somebody resumes it.")

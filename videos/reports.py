@@ -32,6 +32,8 @@ class Reports:
         phase = event.get("phase")
         if phase in PHASES:
             self._progress(phase, int(event.get("step", 0)), int(event.get("total_steps", 0)))
+        elif phase == "preview":
+            self._change(preview_number=int(event["number"]))
         elif phase == "planned":
             self.keys |= set(event["keys"].values())
             await sync_to_async(steps.plan)(self._job.pk, event["keys"])
@@ -44,7 +46,10 @@ class Reports:
 
     def _progress(self, phase: str, step: int, total: int) -> None:
         percent, eta = self._meter.read(phase, step, total)
-        self._latest = {"phase": phase, "step": step, "total_steps": total, "progress": percent, "eta_seconds": eta}
+        self._change(phase=phase, step=step, total_steps=total, progress=percent, eta_seconds=eta)
+
+    def _change(self, **fields: Any) -> None:
+        self._latest |= fields
         self._dirty.set()
 
     async def write(self) -> None:

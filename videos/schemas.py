@@ -85,6 +85,7 @@ class Video(Schema):
     guidance_scale_2: float | None
     flow_shift: float | None
     eta_seconds: float | None
+    preview_number: int | None
     queue_position: int | None
     waiting_reason: str | None
     paused: bool
@@ -120,6 +121,7 @@ class Video(Schema):
             guidance_scale_2=job.guidance_scale_2,
             flow_shift=job.flow_shift,
             eta_seconds=job.eta_seconds,
+            preview_number=job.preview_number or None,
             queue_position=queue_position,
             waiting_reason=job.waiting_reason or None,
             paused=job.paused,

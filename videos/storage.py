@@ -20,6 +20,14 @@ def work_folder(node: str, job: VideoJob) -> Path:
     return folder
 
 
+def preview_of(job: VideoJob) -> Path | None:
+    """Where the worker that has the job in hand leaves its newest preview; it goes with the attempt."""
+    if job.status != VideoJob.Status.IN_PROGRESS or not job.preview_number or job.node is None:
+        return None
+    path: Path = settings.FMLX.work / job.node.name / f"{job.pk}-{job.fence}" / "preview.webp"
+    return path
+
+
 def generator_folder(node: str) -> Path:
     """Where a generator is while it has no job; in a job it is in the attempt's folder."""
     folder: Path = settings.FMLX.work / node

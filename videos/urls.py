@@ -10,6 +10,7 @@ urlpatterns = [
     path("<str:video_id>/card/", views.card, name="video-card"),
     path("<str:video_id>/body/", views.body, name="video-body"),
     path("<str:video_id>/content", views.content, name="video-content"),
+    path("<str:video_id>/preview", views.preview, name="video-preview"),
     path("<str:video_id>/cancel/", views.cancel, name="video-cancel"),
     path("<str:video_id>/pause/", views.pause, name="video-pause"),
     path("<str:video_id>/resume/", views.resume, name="video-resume"),

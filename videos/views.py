@@ -18,7 +18,7 @@ from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
-from videos.api import serve_variant
+from videos.api import serve_preview, serve_variant
 from videos.errors import AlreadyFinished, IdempotencyConflict
 from videos.forms import VideoForm, new_token, video_models
 from videos.models import VideoJob
@@ -151,6 +151,17 @@ async def content(request: HttpRequest, video_id: str) -> HttpResponseBase:
         raise Http404
     try:
         return await serve_variant(request, job, request.GET.get("variant", "video"))
+    except FmlxError as error:
+        return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+@allowed("videos.view_videojob")
+async def preview(request: HttpRequest, video_id: str) -> HttpResponseBase:
+    """The clip as it forms."""
+    job = await VideoJob.objects.filter(pk=video_id).afirst()
+    try:
+        return await serve_preview(request, job) if job else HttpResponse(status=HTTPStatus.NOT_FOUND)
     except FmlxError as error:
         return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
 

@@ -4,7 +4,7 @@ from ninja import NinjaAPI, Swagger
 
 from inference.api.auth import needs
 from inference.api.errors import register_exception_handlers
-from inference.api.routers import cache, chat, completions, models, usage
+from inference.api.routers import cache, chat, completions, messages, models, requests, responses, tokens, usage
 
 api = NinjaAPI(
     title="fmlx",
@@ -18,5 +18,9 @@ register_exception_handlers(api)
 api.add_router("cache", cache.router)
 api.add_router("chat", chat.router)
 api.add_router("completions", completions.router)
+api.add_router("messages", messages.router)
+api.add_router("requests", requests.router)
+api.add_router("responses", responses.router)
+api.add_router("", tokens.router)
 api.add_router("models", models.router)
 api.add_router("usage", usage.router)

@@ -14,7 +14,7 @@ from inference.models import ANONYMOUS_DIGEST, ApiKey, Scope
 from inference.options import ANONYMOUS
 from inference.request_log.visit import current_visit
 
-FREE = ("/cancel", "/pause", "/resume", "/probe")
+FREE = ("/cancel", "/pause", "/resume", "/probe", "/count_tokens", "/input_tokens")
 FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
 
 
@@ -114,6 +114,9 @@ def for_prompts() -> list[BearerKey | HeaderKey]:
 
 
 def cache_salt(request: HttpRequest) -> dict[str, str]:
+    return salt_of(request.auth)  # type: ignore[attr-defined]  # ninja sets it
+
+
+def salt_of(key: ApiKey) -> dict[str, str]:
     """For the engine: owners of keys share no cached prompts, so that none can find out another's by timing."""
-    key: ApiKey = request.auth  # type: ignore[attr-defined]  # ninja sets it
     return {"cache_salt": f"owner-{key.owner_id}"}

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmlx_site.errors import FmlxError
+from inference.api import sse
 from inference.client import Event
 
 text_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -15,21 +17,23 @@ Json = dict[str, Any]
 
 def usage_of(events: Sequence[Event]) -> Json:
     """The sum over the requests that one call became."""
-    prompt, completion, cached = (
+    prompt, completion, cached, reasoning = (
         sum(int(event["usage"].get(name) or 0) for event in events)
-        for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+        for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
     )
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
     }
 
 
-class Wire(ABC):
+class ChoicesWire(ABC):
     """One call's way of speaking. `first` below is the index of a prompt's first choice."""
 
+    keep_alive = sse.KEEP_ALIVE
     prefix: str
     whole_object: str
     chunk_object: str
@@ -62,7 +66,15 @@ class Wire(ABC):
     @abstractmethod
     def close(self, index: int, reason: str) -> bytes: ...
 
-    def begin(self, facts: Event) -> None:
+    def thought(self, index: int, delta: Event) -> bytes:
+        """The part of a delta that comes before its text."""
+        return b""
+
+    def calls(self, index: int, delta: Event) -> bytes:
+        """The part of a delta that comes after its text."""
+        return b""
+
+    def begin(self, facts: Event, prompt_tokens: int) -> None:
         common = text_json({**self._common(self.chunk_object, facts), "choices": 0})
         self._head = f"data: {common.removesuffix('0}')}[".encode()
 
@@ -72,13 +84,18 @@ class Wire(ABC):
 
     def end(self, finished: Sequence[Event]) -> bytes:
         if not self._include_usage:
-            return b""
-        return self._head + f'],"usage":{text_json(usage_of(finished))}}}\n\n'.encode()
+            return sse.DONE
+        return self._head + f'],"usage":{text_json(usage_of(finished))}}}\n\n'.encode() + sse.DONE
+
+    def error(self, failure: FmlxError) -> bytes:
+        return sse.error(failure)
 
     def _delta(self, number: int, first: int, delta: Event) -> bytes:
         index, reason = first + delta["index"], delta.get("reason")
         text, logprobs = delta.get("text", ""), delta.get("logprobs")
-        said = self.text(index, text, logprobs) if text or logprobs else b""
+        said = self.thought(index, delta)
+        said += self.text(index, text, logprobs) if text or logprobs else b""
+        said += self.calls(index, delta)
         if (said or reason) and index not in self._opened:
             self._opened.add(index)
             said = self.opening(number, index) + said
@@ -97,13 +114,13 @@ class Wire(ABC):
         }
 
 
-class ChatWire(Wire):
+class ChatWire(ChoicesWire):
     prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
     def choice(self, number: int, choice: Event, first: int) -> Json:
         return {
             "index": first + choice["index"],
-            "message": {"role": "assistant", "content": choice["text"], "refusal": None},
+            "message": message_of(choice),
             "logprobs": _chat_logprobs(choice.get("logprobs")),
             "finish_reason": choice["reason"],
         }
@@ -114,14 +131,48 @@ class ChatWire(Wire):
 
     def text(self, index: int, text: str, logprobs: Sequence[Json] | None) -> bytes:
         shown = text_json(_chat_logprobs(logprobs)) if logprobs else "null"
-        delta = f'{{"content":{text_json(text)}}}'
-        return self._chunk(f'{{"index":{index},"delta":{delta},"logprobs":{shown},"finish_reason":null}}')
+        return self._change(index, f'{{"content":{text_json(text)}}}', shown)
+
+    def thought(self, index: int, delta: Event) -> bytes:
+        if not (reasoning := delta.get("reasoning")):
+            return b""
+        return self._change(index, f'{{"reasoning_content":{text_json(reasoning)}}}')
+
+    def calls(self, index: int, delta: Event) -> bytes:
+        if not (pieces := delta.get("tool_calls")):
+            return b""
+        return self._change(index, text_json({"tool_calls": [_call_piece(piece) for piece in pieces]}))
 
     def close(self, index: int, reason: str) -> bytes:
         return self._chunk(f'{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"{reason}"}}')
 
+    def _change(self, index: int, delta: str, logprobs: str = "null") -> bytes:
+        return self._chunk(f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":null}}')
 
-class CompletionWire(Wire):
+
+def message_of(choice: Event) -> Json:
+    """What the assistant said, in OpenAI's form, with the thought under the name that other servers give it."""
+    text, calls = choice["text"], choice.get("tool_calls")
+    message: Json = {"role": "assistant", "content": (text or None) if calls else text, "refusal": None}
+    if reasoning := choice.get("reasoning"):
+        message["reasoning_content"] = reasoning
+    if calls:
+        message["tool_calls"] = [_call(call) for call in calls]
+    return message
+
+
+def _call(call: Mapping[str, Any]) -> Json:
+    function = {"name": call["name"], "arguments": call["arguments"]}
+    return {"id": call["id"], "type": "function", "function": function}
+
+
+def _call_piece(piece: Mapping[str, Any]) -> Json:
+    if "id" not in piece:
+        return {"index": piece["index"], "function": {"arguments": piece["arguments"]}}
+    return {"index": piece["index"], **_call(piece)}
+
+
+class CompletionWire(ChoicesWire):
     """`echoed` are the prompts that come back before what they are completed with, or none."""
 
     prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"

@@ -1,4 +1,5 @@
-"""Every error on the wire is OpenAI's object, whoever found it: a view, ninja, Django's URL resolver or the handler."""
+"""Every error on the wire is OpenAI's object, or Anthropic's where that is spoken, whoever found it: a view, ninja,
+Django's URL resolver or the handler."""
 
 import json
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 
 from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
+from inference.api.formats import anthropic
 from inference.request_log.visit import current_visit
 
 log = structlog.get_logger(__name__)
@@ -32,8 +34,12 @@ def error_body(message: str, type_: str, param: str | None, code: str | None) ->
     return json.dumps({"error": error}, ensure_ascii=False).encode()
 
 
-def error_response(error: FmlxError) -> HttpResponse:
-    body = error_body(error.message, error.type, error.param, error.code)
+def error_response(error: FmlxError, path: str) -> HttpResponse:
+    """In the words of the API that is spoken at this path."""
+    if anthropic.speaks(path):
+        body = json.dumps(anthropic.error_object(error), ensure_ascii=False).encode()
+    else:
+        body = error_body(error.message, error.type, error.param, error.code)
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return HttpResponse(body, status=error.status, content_type="application/json", headers=headers)
 
@@ -43,9 +49,10 @@ def plain_status_response(status: int, path: str) -> HttpResponse:
     phrase = HTTPStatus(status).phrase
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(status)
     note(code)
-    type_ = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    body = error_body(f"{phrase}: {path}", type_, None, code)
-    return HttpResponse(body, status=status, content_type="application/json")
+    error = FmlxError(f"{phrase}: {path}")
+    error.status, error.code = status, code
+    error.type = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    return error_response(error, path)
 
 
 def invalid(error: ValidationError) -> InvalidRequest:
@@ -67,7 +74,7 @@ def register_exception_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(FmlxError)
     def known(request: HttpRequest, error: FmlxError) -> HttpResponse:
         note(error.code)
-        return error_response(error)
+        return error_response(error, request.path)
 
     @api.exception_handler(ValidationError)
     def malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:

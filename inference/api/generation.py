@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from django.http.response import HttpResponseBase
 
 from fmlx_site.errors import FmlxError
 from inference.api import sse
-from inference.api.chunks import Wire
 from inference.api.errors import note
+from inference.api.wire import Wire
 from inference.catalog import Served
 from inference.client import Answer, Engine, Event
 from inference.pool import engine_for
-from inference.request_log.visit import current_visit
+from inference.request_log.visit import current_key, current_visit
 
 KEEP_ALIVE_SECONDS = 10.0
 
@@ -30,25 +30,32 @@ class Call:
     n: int
     stream: bool
     wire: Wire
+    keep: Callable[[], Awaitable[None]] | None = None  # done when all is said, before its end is sent
 
 
 async def respond(call: Call) -> HttpResponseBase:
     """Raises what the pool and the engine refuse with, as long as nothing has been sent."""
-    _begin(call)
-    own = call.model.settings.sampling
-    requests = [{**own, **request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
     response: HttpResponseBase
     if call.stream:
-        response = await sse.begun(_stream(call, requests))
+        response = await sse.begun(stream_of(call))
     else:
-        response = HttpResponse(await _whole(call, requests), content_type="application/json")
+        response = HttpResponse(await _whole(call, _begun(call)), content_type="application/json")
     response["X-Request-Id"] = call.wire.id
     return response
 
 
-def _begin(call: Call) -> None:
+def stream_of(call: Call) -> AsyncGenerator[bytes]:
+    """What fails before the first chunk is raised; later it is an `error` event, and no end comes."""
+    return _stream(call, _begun(call))
+
+
+def _begun(call: Call) -> list[Event]:
+    """The engine's requests, with what the operator decided for those that do not say."""
     if visit := current_visit():
         visit.model, visit.streamed = call.model.name, call.stream
+    key = current_key()
+    own = {**call.model.settings.sampling, "holder": str(key.pk) if key else None}
+    return [{**own, **request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
 
 
 def _finish(finished: Sequence[Event]) -> None:
@@ -66,7 +73,10 @@ async def _whole(call: Call, requests: Sequence[Event]) -> bytes:
         for number, event in enumerate(finished)
         for choice in event["choices"]
     ]
-    return call.wire.whole(facts, choices, finished)
+    body = call.wire.whole(facts, choices, finished)
+    if call.keep:
+        await call.keep()
+    return body
 
 
 async def _finished(answer: Answer) -> Event:
@@ -77,33 +87,36 @@ async def _finished(answer: Answer) -> Event:
 
 
 async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes]:
-    """What fails before the first chunk is raised; later it is an `error` event, and no `[DONE]` comes."""
     began = False
     try:
         async with AsyncExitStack() as stack:
             loading = asyncio.ensure_future(stack.enter_async_context(engine_for(call.model)))
-            async with aclosing(_while_it_takes(loading)) as comments:
+            async with aclosing(_while_it_takes(loading, call.wire.keep_alive)) as comments:
                 async for comment in comments:
-                    began = True
+                    began = bool(comment)
                     yield comment
             answers = await stack.enter_async_context(_asked(await loading, requests))
-            call.wire.begin(answers[0].facts)
+            call.wire.begin(answers[0].facts, _prompt_tokens(answers))
             async with _merged(answers) as merged:
                 async for chunk in _chunks(call, merged, len(answers)):
-                    began = True
+                    began = began or bool(chunk)
                     yield chunk
     except FmlxError as error:
         if not began:
             raise
         note(error.code)
-        yield sse.error(error)
+        last = call.wire.error(error)
+        if call.keep:
+            with suppress(FmlxError):
+                await call.keep()
+        yield last
 
 
-async def _while_it_takes(work: asyncio.Future[Engine]) -> AsyncGenerator[bytes]:
+async def _while_it_takes(work: asyncio.Future[Engine], keep_alive: bytes) -> AsyncGenerator[bytes]:
     """A comment every ten seconds until the work is done, which ends with the listener."""
     try:
         while not (await asyncio.wait({work}, timeout=KEEP_ALIVE_SECONDS))[0]:
-            yield sse.KEEP_ALIVE
+            yield keep_alive
     finally:
         if not work.done():
             work.cancel()
@@ -122,10 +135,13 @@ async def _chunks(call: Call, merged: "Merged", left: int) -> AsyncIterator[byte
             yield chunk
         elif time.monotonic() - said >= KEEP_ALIVE_SECONDS:  # the events of a long prefill are nothing to a client
             said = time.monotonic()
-            yield sse.KEEP_ALIVE
+            yield call.wire.keep_alive
         finished += [event for event in events if event.get("phase") == "finished"]
     _finish(finished)
-    yield call.wire.end(finished) + sse.DONE
+    said_last = call.wire.end(finished)
+    if call.keep:
+        await call.keep()
+    yield said_last
 
 
 @asynccontextmanager
@@ -134,8 +150,12 @@ async def _asked(engine: Engine, requests: Sequence[Event]) -> AsyncIterator[lis
     async with AsyncExitStack() as stack:
         answers = [await stack.enter_async_context(engine.ask(request)) for request in requests]
         if visit := current_visit():
-            visit.accepted(sum(int(answer.accepted.get("prompt_tokens") or 0) for answer in answers))
+            visit.accepted(_prompt_tokens(answers))
         yield answers
+
+
+def _prompt_tokens(answers: Sequence[Answer]) -> int:
+    return sum(int(answer.accepted.get("prompt_tokens") or 0) for answer in answers)
 
 
 def _tokens(events: Sequence[Event]) -> int:

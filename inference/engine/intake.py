@@ -18,6 +18,7 @@ from inference.engine.parameters import Parameters, parse
 from inference.engine.requests import Request, Sequence
 from inference.engine.stopping import StopMatcher
 from inference.engine.templates import Templates, too_long
+from inference.engine.tokenising import tokenised
 from memory.protocol import Channel, Message
 
 LONG_CHARACTERS = 64 * 1024  # about 20 ms of tokenising (tokenizers 0.23, one core)
@@ -93,6 +94,9 @@ class Intake:
 
     def _take_in(self, id_: str, message: Message, arrived: float) -> None:
         try:
+            if message.get("tokenise") is True:
+                self._close(id_, messages.tokenised(id_, tokenised(self._templates, message)))
+                return
             request = self._checked(id_, message, arrived)
         except Refusal as refusal:
             self._close(id_, messages.refused(id_, refusal))

@@ -11,11 +11,18 @@ node → engine
              `cache` is of the prefix cache: `folder` and `quota_bytes` of its blocks on the SSD, without which they
              are kept in memory only; `hot_bytes` of memory, by default half of what the lease leaves beside the
              model, and given back before anything is refused.
-    request  {id, kind: "chat", messages: [...], tools?: [...], template?: {...}, add_generation_prompt?=true,
-              continue_final_message?=false, ...parameters}
+    request  {id, kind: "chat", messages: [...], tools?: [...], tool_choice?="auto", parallel_tool_calls?=true,
+              reasoning?: {...}, template?: {...}, add_generation_prompt?=true, continue_final_message?=false,
+              ...parameters}
     request  {id, kind: "completion", prompt: "text" | [token ids], ...parameters}
              One prompt per request. `template` is passed to the chat template (`enable_thinking`, ...).
-             Message contents are strings, or lists of {type: "text", text} parts, which are joined.
+             Message contents are strings, or lists of {type: "text", text} parts, which are joined. An assistant's
+             message may have `reasoning_content` and `tool_calls: [{id, type: "function", function: {name, arguments:
+             JSON text or object}}]`, and a message of role "tool" answers the call of its `tool_call_id`.
+             `tools` are OpenAI's: [{type: "function", function: {name, description?, parameters?, strict?}}].
+             `tool_choice` is "auto", "none" (the model does not see the tools), "required", or {name}.
+             `reasoning` is {enabled?: bool, effort?: str, budget?: int}: think or not, if the model leaves the choice;
+             how hard, as the model's template names it; and how many tokens of thought at most, then it is ended.
     abort    {id}    ends one request, at the latest after the prefill chunk or the decode step that is running
              `lease_grows`: the node answers `event lease` with `lease`; a prompt that is too large for the lease waits
              for that, and is refused as 413 only when the node has said that there can never be enough.
@@ -28,7 +35,11 @@ parameters, all optional
     generation_config, else 1, 1, 0, 0)  repetition_penalty=1  presence_penalty=0  frequency_penalty=0
     logit_bias={"token id": bias}  seed  stop="text" | [up to 16 texts]  ignore_eos=false  n=1 (up to 16)
     logprobs=false  top_logprobs=0 (up to 20)
+    structure: {json_object: true} | {json_schema: {...}} | {regex: "..."} | {choice: ["...", ...]} | {grammar: "..."}
+             what the answer is forced to be, from where the thought ends; a grammar is in Lark's form or in GBNF
     cache=true  (false: this prompt is neither looked up in the prefix cache nor kept there)
+    tokenise=false (true: nothing is computed, and parameters are not looked at: which tokens are the prompt, with
+    `strings` also as they are spelt, without `ids` only how many; with `tokens` in place of a prompt: their text)
     probe=false (true: nothing is computed; which blocks of the prompt are in the prefix cache?)
     cache_salt="" (up to 256 characters; prompts with different salts share nothing)
 
@@ -68,20 +79,28 @@ engine → node, about a request. First one of
     event probed   {id, prompt_tokens, block_tokens, cached_tokens, blocks: [{end, where: "hot" | "ssd" | "absent",
               complete}, ...]}   the end of a probe. `end` counts tokens; `cached_tokens` would not be computed again,
               which is less than there is where the model needs snapshots and a block is not `complete`.
+    event tokenised {id, count, context_limit, ids?, strings?, text?}     the end of a request with `tokenise`
 then, if it was accepted
     event prefill  {id, done, total}    after every chunk but the last; tokens
-    event deltas   {deltas: [{id, index, text, tokens: int, logprobs?: [...], reason?}, ...]}
+    event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?}, ...]}
              What one tick gave to every streamed request, one line for all. `index` is the choice (n > 1), `tokens`
-             how many tokens this text took, `reason` is there in the last delta of a choice: "stop" (end token or stop
-             text; the stop text itself is not sent), "length". A delta may have empty text: its tokens wait for
-             the rest of a character or of a possible stop text. Not sent for requests with stream=false.
+             how many tokens this took, `reason` is there in the last delta of a choice: "stop" (end token or stop
+             text; the stop text itself is not sent), "tool_calls" (it ended by itself, and called), "length". A delta
+             may have empty text: its tokens wait for the rest of a character, of a mark or of a possible stop text.
+             `reasoning` is a piece of the thought, without its marks. `tool_calls` is [{index, id?, name?, arguments}]:
+             `id` and `name` are in the first piece of a call, `arguments` in every piece, each a piece of JSON text.
+             `index` counts the calls of the choice. Within a delta the reasoning comes first, then the text, then the
+             calls; what comes in another order has a delta of its own. Not sent for requests with stream=false.
 and at last one of
-    event finished {id, choices: [{index, reason, tokens: int, stop?, text?, logprobs?}],
-              usage: {prompt_tokens, completion_tokens, cached_tokens},
+    event finished {id, choices: [{index, reason, tokens: int, stop?, text?, reasoning?, tool_calls?, warning?,
+              logprobs?}], usage: {prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens},
               timings: {queued, prefill, first_token, decode, total}}
              `cached_tokens` of the prompt were in the prefix cache. What an aborted request computed is kept too.
-             `text` and `logprobs` are whole, and there only with stream=false; `stop` is the text or token id that
-             ended it. `timings` are seconds; first_token counts from the arrival of the request.
+             `text`, `reasoning`, `tool_calls` ([{id, name, arguments}]) and `logprobs` are whole, and there only with
+             stream=false: `reasoning` if there was a thought, `tool_calls` if something was called. What began as a
+             call and is none is in the text, and `warning` says so, streamed or not. `stop` is the text or token id
+             that ended it. `reasoning_tokens` are of the completion's. `timings` are seconds; first_token counts from
+             the arrival of the request.
     event failed   {id, status, code, message}    503 no_room (the gate could not go on; code as for refused),
              413 context_too_large_for_memory, 503 engine_stopped (the node said stop), 500 engine_error
     event aborted  {id, usage}          as asked; also when the request was still waiting. An abort of an id that has
@@ -104,6 +123,7 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,10 @@ def accepted(id_: str, prompt_tokens: int, max_tokens: int) -> Json:
 
 def probed(id_: str, found: Json) -> Json:
     return {"phase": "probed", "id": id_, **found}
+
+
+def tokenised(id_: str, found: Json) -> Json:
+    return {"phase": "tokenised", "id": id_, **found}
 
 
 def prefilled(id_: str, done: int, total: int) -> Json:

@@ -36,20 +36,35 @@ class Templates:
         tokens = self._encode(text, "messages", special=False)
         return tokens, self._turns.points(message, text, len(tokens))
 
+    @property
+    def context_limit(self) -> int:
+        return self._context_limit
+
+    def text(self, tokens: Any) -> str:
+        """Raises Refusal for what are no tokens of this model."""
+        ids = self._ids(tokens, "tokens")
+        with self._one_at_a_time:
+            return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def strings(self, tokens: list[int]) -> list[str]:
+        """Each as the tokenizer's vocabulary spells it."""
+        with self._one_at_a_time:
+            return [str(token) for token in self._tokenizer.convert_ids_to_tokens(tokens)]
+
     def _completion(self, message: Mapping[str, Any]) -> list[int]:
         kind = message.get("kind")
         if kind != "completion":
             raise invalid("kind", f"'kind' must be 'chat' or 'completion'; it is {kind!r}.")
         prompt = message.get("prompt")
         if isinstance(prompt, str):
-            return self._encode(prompt, "prompt", special=True)
+            return self._encode(prompt, "prompt", special=message.get("add_special_tokens", True) is True)
         return self._ids(prompt)
 
-    def _ids(self, prompt: Any) -> list[int]:
+    def _ids(self, prompt: Any, param: str = "prompt") -> list[int]:
         if not isinstance(prompt, list) or not all(type(token) is int for token in prompt):
-            raise invalid("prompt", "'prompt' must be a text or a list of token ids.")
+            raise invalid(param, f"'{param}' must be a text or a list of token ids.")
         if wrong := next((token for token in prompt if not 0 <= token < self._vocab_size), None):
-            raise invalid("prompt", f"Token id {wrong} is not of this model; its ids are 0 to {self._vocab_size - 1}.")
+            raise invalid(param, f"Token id {wrong} is not of this model; its ids are 0 to {self._vocab_size - 1}.")
         return list(prompt)
 
     def _render(self, message: Mapping[str, Any]) -> str:

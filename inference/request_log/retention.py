@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from inference.models import RequestLog, UsageHour
 from inference.options import LOG_KEEP_COUNT, LOG_KEEP_SECONDS, USAGE_KEEP_SECONDS
+from inference.responses import store
 
 LOOK_SECONDS = 60.0
 
@@ -19,6 +20,7 @@ def purge_now_and_then() -> None:
     if time.monotonic() - _Looked.at >= LOOK_SECONDS:
         _Looked.at = time.monotonic()
         purge()
+        store.purge()
 
 
 def purge() -> int:

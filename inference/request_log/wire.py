@@ -8,6 +8,7 @@ from django.conf import settings
 from django.urls import resolve
 from django.urls.exceptions import Resolver404
 
+from inference.api.formats import anthropic
 from inference.options import KEEP_BODIES
 from inference.request_log.visit import CLIENT_GONE, Visit, current_visit, visiting
 from inference.request_log.writer import writer
@@ -17,10 +18,11 @@ KEPT_BYTES = 16 * 1024
 QUIET = ("/v1/docs", "/v1/openapi.json")  # pages about the API, no use of it
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE, OPTIONS",
-    b"access-control-allow-headers": b"Authorization, Content-Type, X-API-Key, Idempotency-Key, OpenAI-Beta",
+    b"access-control-allow-headers": b"Authorization, Content-Type, X-API-Key, Idempotency-Key, OpenAI-Beta, "
+    b"Anthropic-Version, Anthropic-Beta, Anthropic-Dangerous-Direct-Browser-Access",
     b"access-control-max-age": b"600",
 }
-EXPOSED = b"x-request-id, retry-after, " + b", ".join(
+EXPOSED = b"x-request-id, request-id, retry-after, " + b", ".join(
     f"x-ratelimit-{name}-{what}".encode() for what in ("requests", "tokens") for name in ("limit", "remaining", "reset")
 )
 
@@ -47,6 +49,8 @@ class Exchange:
             self._visit.request_id = given.decode("latin-1")
         else:
             yield b"x-request-id", self._visit.request_id.encode()
+        if anthropic.speaks(self._visit.path):
+            yield b"request-id", self._visit.request_id.encode()
         yield from ((name.encode(), value.encode()) for name, value in self._visit.headers.items())
         yield from cors_headers(self._origin)
 
@@ -86,7 +90,7 @@ async def exchange(scope: Any, receive: Any, send: Any, handle: Any) -> None:
         try:
             await handle(scope, receive, Exchange(visit, send, origin).send)
         finally:
-            _note_end(visit)
+            note_end(visit)
             await visit.settle()
 
 
@@ -97,7 +101,8 @@ def keep_body(body: IO[bytes]) -> None:
         body.seek(0)
 
 
-def _note_end(visit: Visit) -> None:
+def note_end(visit: Visit) -> None:
+    """Its row in the request log is written soon."""
     if visit.path.startswith(QUIET):
         return
     if not visit.complete:

@@ -51,7 +51,18 @@ function update(card, video) {
   const [bar, waiting] = [part(card, "bar"), part(card, "waiting")];
   if (bar) bar.value = video.progress;
   if (waiting) waiting.hidden = !video.waiting_reason;
+  showPreview(part(card, "preview"), video.preview_number);
   place(card, video.queue_position);
+}
+
+// The next one is loaded before it takes the place of the last, so that nothing flickers.
+function showPreview(image, number) {
+  if (!image) return;
+  image.hidden = !number;
+  if (!number) return;
+  const next = new Image();
+  next.addEventListener("load", () => { image.src = next.src; });
+  next.src = `${image.dataset.preview}?number=${number}`;
 }
 
 function place(card, position) {

@@ -51,7 +51,6 @@ def watched(page: Page, prompt: str) -> list[int]:
     return values
 
 
-@pytest.mark.skip(reason="It fails since pages have their new frame, and why is not understood yet.")
 def test_a_prompt_becomes_a_video_that_plays_without_reloading(operator: Page) -> None:
     expect(operator.get_by_text("Live", exact=True)).to_be_visible()
     operator.evaluate(MARK)

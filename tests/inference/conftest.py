@@ -3,13 +3,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from inference.catalog import Served, read_catalog, recent_catalog
-from inference.models import ModelFolder, ModelSettings
+from inference.models import ApiKey, ModelFolder, ModelSettings
 from inference.pool import Pool, here
 from memory.inprocess import InProcessLauncher
 from memory.node import LocalNode
@@ -67,3 +69,14 @@ def make_model(node: LocalNode, tmp_path: Path) -> Callable[..., Any]:
         return (await read_catalog()).find(name)
 
     return make
+
+
+@pytest.fixture
+async def api(client: httpx.AsyncClient, pool: Pool, make_model: Callable[..., Any]) -> httpx.AsyncClient:
+    """A client with a key, of a server that has the chat model "a" and the video model "film"."""
+    owner = await sync_to_async(User.objects.create_superuser)("admin", password="a long password")
+    _, secret = await sync_to_async(ApiKey.make)("test", owner)
+    client.headers["Authorization"] = f"Bearer {secret}"
+    await make_model("a")
+    await make_model("film", type_="video")
+    return client

@@ -8,6 +8,8 @@ from typing import Any
 from memory.protocol import Channel, Message, WorkerFailed
 
 WORDS = ("one", " two", " three")
+THOUGHT = ("Let me", " see.")
+ARGUMENTS = ('{"city": ', '"Paris"}')
 
 
 class Scripted:
@@ -54,6 +56,9 @@ class Scripted:
                     channel.send("event", phase="lease", wanted=wanted)
 
     def _answer(self, channel: Channel, request: Message) -> None:
+        if request.get("tokenise"):
+            channel.send("event", phase="tokenised", id=request["id"], count=3, context_limit=4096, **tokens(request))
+            return
         id_, prompt = request["id"], request.get("prompt") or request["messages"][-1]["content"]
         if prompt == "refuse":
             refusal = {"status": 503, "code": "no_room", "message": "No room.", "param": None, "retry_after": 3}
@@ -67,16 +72,21 @@ class Scripted:
         if prompt == "crash":
             raise WorkerFailed("worker_error", "It crashed.")
         if request.get("stream") and prompt != "fail":
-            channel.send("event", phase="deltas", deltas=[delta(id_, word) for word in WORDS])
+            channel.send("event", phase="deltas", deltas=said(id_, prompt))
         if prompt.startswith("fail"):
             channel.send("event", phase="failed", id=id_, status=503, code="no_room", message="It could not go on.")
         elif prompt != "hang":
             self._finish(channel, request)
 
     def _finish(self, channel: Channel, request: Message) -> None:
-        id_, choice = request["id"], {"index": 0, "reason": "stop", "tokens": 3}
+        calls = request.get("messages") and request["messages"][-1]["content"] == "call"
+        reason = "tool_calls" if calls else "stop"
+        id_, choice = request["id"], {"index": 0, "reason": reason, "tokens": 3}
         if request.get("stream"):
-            channel.send("event", phase="deltas", deltas=[delta(id_, "", reason="stop")])
+            channel.send("event", phase="deltas", deltas=[delta(id_, "", reason=reason)])
+        elif calls:
+            called = {"id": "call_1", "name": "weather", "arguments": "".join(ARGUMENTS)}
+            choice |= {"text": "", "reasoning": "".join(THOUGHT), "tool_calls": [called]}
         else:
             choice["text"] = "".join(WORDS)
         usage = {"prompt_tokens": 3, "completion_tokens": 3, "cached_tokens": 0}
@@ -89,6 +99,22 @@ class Scripted:
 def facts(name: str) -> dict[str, Any]:
     sizes = {"weights_bytes": 0, "kv_bytes_per_token": 1024, "context_limit": 4096, "context_window": 4096}
     return {"name": name, "fingerprint": "f" * 64, **sizes}
+
+
+def tokens(request: Message) -> dict[str, Any]:
+    if "tokens" in request:
+        return {"text": "".join(WORDS)}
+    return {"ids": [1, 2, 3], **({"strings": list(WORDS)} if request.get("strings") else {})}
+
+
+def said(id_: str, prompt: str) -> list[dict[str, Any]]:
+    """Words; or, to the prompt "call", a thought and the pieces of a call."""
+    if prompt != "call":
+        return [delta(id_, word) for word in WORDS]
+    first, second = ({"index": 0, "arguments": piece} for piece in ARGUMENTS)
+    thoughts = [delta(id_, "", reasoning=piece) for piece in THOUGHT]
+    called = [delta(id_, "", tool_calls=[{**first, "id": "call_1", "name": "weather"}])]
+    return [*thoughts, *called, delta(id_, "", tool_calls=[second])]
 
 
 def delta(id_: str, text: str, **more: Any) -> dict[str, Any]:

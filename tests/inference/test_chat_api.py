@@ -71,6 +71,29 @@ async def test_usage_is_not_in_a_stream_that_did_not_ask(api: httpx.AsyncClient)
     assert all("usage" not in chunk for chunk in chunks_of(await chat(api, stream=True)))
 
 
+async def test_a_thought_and_a_call_are_told_apart_streamed_or_not(api: httpx.AsyncClient) -> None:
+    said = [{"role": "user", "content": "call"}]
+    whole = (await chat(api, messages=said)).json()
+    check("CreateChatCompletionResponse", whole)
+    called = {"name": "weather", "arguments": '{"city": "Paris"}'}
+    assert whole["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "reasoning_content": "Let me see.",
+        "tool_calls": [{"id": "call_1", "type": "function", "function": called}],
+    }
+    assert whole["choices"][0]["finish_reason"] == "tool_calls"
+    deltas = []
+    for chunk in chunks_of(await chat(api, messages=said, stream=True)):
+        check("CreateChatCompletionStreamResponse", chunk)
+        deltas += [choice["delta"] for choice in chunk["choices"]]
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Let me see."
+    pieces = [piece for delta in deltas for piece in delta.get("tool_calls", ())]
+    assert (pieces[0]["id"], pieces[0]["type"], pieces[0]["function"]["name"]) == ("call_1", "function", "weather")
+    assert "".join(piece["function"]["arguments"] for piece in pieces) == called["arguments"]
+
+
 async def test_completions_of_several_prompts_are_numbered(api: httpx.AsyncClient) -> None:
     body = {"model": "a", "prompt": ["hello", "again"], "echo": True}
     whole = (await api.post("/v1/completions", json=body)).json()

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -38,6 +39,17 @@ def waits(channel, spec):
     while True:
         channel.event("denoising", step=1, total_steps=2)
         channel.stopping.wait(0.02)
+
+
+def previews(channel, spec):
+    """A preview, and then the clip when the test has put a file beside it."""
+    channel.event("denoising", step=1, total_steps=2)
+    Path(spec["output_dir"], "preview.webp").write_bytes(b"moving")
+    channel.send("event", phase="preview", number=1)
+    while not Path(spec["output_dir"], "seen").exists():
+        channel.checkpoint()
+        channel.stopping.wait(0.02)
+    return draws(channel, spec)
 
 
 def breaks(channel, spec):
@@ -113,6 +125,28 @@ async def test_a_workers_own_error_is_the_jobs_error_and_is_not_tried_again(home
     assert (failed.status, failed.error_code, failed.attempt_count) == ("failed", "worker_error", 1)
     assert "the worker's own mistake" in failed.error_message
     assert "ZeroDivisionError" in (await failed.attempts.aget()).detail
+
+
+async def test_a_preview_is_told_and_served_while_the_worker_has_the_job_and_not_after(home, make_job, key, client):
+    job = await sync_to_async(make_job)(key=key)
+    url, auth = f"/v1/videos/{job.pk}", {"Authorization": f"Bearer {key.secret}"}
+    answer = await client.get(f"{url}/preview", headers=auth)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "preview_not_found")
+    async with dispatching(previews):
+
+        async def told_of():
+            return (await client.get(url, headers=auth)).json()["preview_number"]
+
+        await await_for(told_of, what="the preview")
+        answer = await client.get(f"{url}/preview", headers=auth)
+        assert (answer.content, answer.headers["content-type"]) == (b"moving", "image/webp")
+        answer = await client.get(f"{url}/preview", headers=auth | {"If-None-Match": answer.headers["etag"]})
+        assert answer.status_code == 304
+        [folder] = (home / "work" / "here").iterdir()
+        (folder / "seen").touch()
+        await ended(job)
+    assert (await client.get(url, headers=auth)).json()["preview_number"] is None
+    assert (await client.get(f"{url}/preview", headers=auth)).status_code == 404
 
 
 async def test_cancelling_stops_the_worker_and_leaves_nothing(home, make_job):

@@ -130,21 +130,40 @@ class ChatLogprobs(Schema):
     refusal: None = None
 
 
+class CalledFunction(Schema):
+    name: str
+    arguments: str = Field(description="JSON text.")
+
+
+class Called(Schema):
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class AnswerMessage(Schema):
+    """`reasoning_content` is not in OpenAI's API; it is there if the model thought, `tool_calls` if it called."""
+
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    reasoning_content: str | None = None
+    tool_calls: list[Called] | None = None
 
 
 class ChatChoice(Schema):
     index: int
     message: AnswerMessage
     logprobs: ChatLogprobs | None
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
 
 
 class PromptDetails(Schema):
     cached_tokens: int
+
+
+class CompletionDetails(Schema):
+    reasoning_tokens: int
 
 
 class Usage(Schema):
@@ -152,6 +171,7 @@ class Usage(Schema):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
 
 
 class ChatCompletion(Schema):

@@ -96,14 +96,14 @@ def parse(schema: type[Request], body: Body, inert: Inert) -> Request:
     try:
         request = schema.model_validate(given)
     except PydanticError as error:
-        raise _readable(error) from None
+        raise readable(error.errors(include_url=False)[0]) from None
     if request.stream_options and not request.stream:
         raise InvalidRequest("'stream_options' is for streams; send 'stream': true with it.", param="stream_options")
     return request
 
 
-def _readable(error: PydanticError) -> InvalidRequest:
-    first: Any = error.errors(include_url=False)[0]
+def readable(first: Any) -> InvalidRequest:
+    """One of pydantic's errors, as a client sees it."""
     if first["type"] == "extra_forbidden":
         name = ".".join(str(part) for part in first["loc"])
         return UnknownParameter(f"'{name}' is not a parameter of this endpoint.", param=name)

@@ -36,6 +36,12 @@ class State:
             found |= {"last_sample": self.solver.last_sample, **past}
         return {name: array for name, array in found.items() if array is not None}
 
+    @property
+    def outlook(self) -> mx.array:
+        """What the latents will be by the last prediction, where the solver keeps that; else what they are."""
+        expected = self.solver.model_outputs[-1] if isinstance(self.solver, WanUniPCMultistepScheduler) else None
+        return self.latents if expected is None else expected
+
     def facts(self) -> dict[str, Any]:
         names = ("timestep_list", "lower_order_nums", "this_order", "step_index")
         solver = {name: getattr(self.solver, name) for name in names if hasattr(self.solver, name)}

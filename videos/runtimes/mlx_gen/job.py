@@ -55,7 +55,10 @@ class Workshop:
         self._components.begin(checkpoint, phases, low_ram=spec.low_ram)
         recipe = Recipe.of(spec, checkpoint, self._components.config)
         steps = Steps(spec, recipe, checkpoint, self._components, Shelf(spec.artifacts_dir, spec.output_dir), phases)
-        made = self._make(steps)
+        try:
+            made = self._make(steps)
+        finally:
+            steps.lookout.close()
         self._jobs += 1
         wall = phases.finish()
         drop_freed()
@@ -65,6 +68,7 @@ class Workshop:
             **recipe.used,
             "steps_made": steps.made,
             "checkpoints": steps.account,
+            "previews": steps.lookout.account(),
             "warm": {"jobs_before": self._jobs - 1, "components": steps.warm_components},
             "phase_seconds": phases.seconds,
             "wall_seconds": round(wall, 4),

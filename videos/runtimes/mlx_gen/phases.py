@@ -30,6 +30,10 @@ class Phases:
         """Report a fact that is no progress. Raises Aborted as the others do."""
         self._channel.event(what, **fields)
 
+    def mention(self, what: str, **fields: Any) -> None:
+        """As `tell`, for any thread: it does not end the work."""
+        self._channel.send("event", phase=what, **fields)
+
     @property
     def begun(self) -> bool:
         return self._current is not None

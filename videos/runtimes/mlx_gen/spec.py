@@ -7,7 +7,7 @@ from typing import Any
 
 from memory.protocol import WorkerFailed
 
-PATHS = ("model_dir", "output_dir", "artifacts_dir")
+PATHS = ("model_dir", "output_dir", "artifacts_dir", "previews_dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class Spec:
     """Sizes in pixels, `fps` in frames per second, `lease_bytes` in bytes; None means the model's default.
 
     `artifacts_dir` is where steps find and leave what they hand on; `step` names the one to do, and all are done when
-    it is empty. The denoise state is written down every `checkpoint_steps` steps or `checkpoint_seconds` seconds.
+    it is empty. `previews_dir` is where it is learned how latents look; without it there are no previews. The denoise
+    state is written down every `checkpoint_steps` steps or `checkpoint_seconds` seconds.
     """
 
     model_dir: Path
@@ -38,6 +39,7 @@ class Spec:
     step: str = ""
     checkpoint_steps: int = 5
     checkpoint_seconds: float = 30.0
+    previews_dir: Path | None = None
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> "Spec":

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 from mflux.models.common.config.model_config import ModelConfig
+from PIL.Image import Image
 
 from memory.protocol import Aborted, WorkerFailed
 from videos.runtimes.mlx_gen import arrays, denoise, keys, mlxgen
 from videos.runtimes.mlx_gen.artifacts import Found, Kept, Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.checkpoints import Checkpoints
+from videos.runtimes.mlx_gen.colours import Colours, Watcher
 from videos.runtimes.mlx_gen.components import Components, drop_freed
+from videos.runtimes.mlx_gen.lookout import Lookout
 from videos.runtimes.mlx_gen.phases import Phases
 from videos.runtimes.mlx_gen.prompts import PromptEncoder
 from videos.runtimes.mlx_gen.recipe import PROMPT_TOKENS, Recipe
@@ -54,8 +58,13 @@ class Steps:
         self._checkpoints = Checkpoints(
             self.shelf, latents, every_steps=self.spec.checkpoint_steps, every_seconds=self.spec.checkpoint_seconds
         )
+        self._colours = Colours(self.spec.previews_dir, prints["vae"]) if self.spec.previews_dir else None
+        self.lookout = Lookout(self._colours, self.spec.output_dir, self.recipe.fps, self._tell_of_preview)
         self._state: denoise.State | None = None
         self.phases.tell("planned", keys=self.keys)
+
+    def _tell_of_preview(self, number: int) -> None:
+        self.phases.mention("preview", number=number)
 
     def run(self, step: str) -> Found:
         """What `step` gives: found on the shelf, or made from what the step before gives.
@@ -131,6 +140,7 @@ class Steps:
             for reached in denoise.steps(self.recipe, state, pair, self.components, frugal=self.spec.low_ram):
                 if reached.step < self.recipe.steps:
                     kept_up.offer(reached)
+                    self.lookout.offer(reached.outlook)
                 self.phases.step(reached.step)
         except Aborted:
             kept_up.last(state)
@@ -152,12 +162,20 @@ class Steps:
         recipe = self.recipe
         layout = {"frames": ("U8", (recipe.frames, recipe.height, recipe.width, 3))}
         with self.shelf.draft(self.names["decode"], layout, given.facts) as draft:
-            for frame in self._frames(decoder, latents):
-                draft.add(frame)
+            for frame in self._learning(latents, self._frames(decoder, latents)):
+                draft.add(frame.tobytes())
             return draft.commit(durable=False)  # needed until the file is made
 
-    def _frames(self, decoder: Any, latents: mx.array) -> Iterator[bytes]:
+    def _frames(self, decoder: Any, latents: mx.array) -> Iterator[Image]:
         slices = decoder.iter_decode_normalized_latent_slices(latents, clear_cache_each_slice=self.spec.low_ram)
         for batch in mlxgen.frame_batches(slices, self.recipe.frames):
-            for frame in batch:
-                yield frame.tobytes()
+            yield from batch
+
+    def _learning(self, latents: mx.array, frames: Iterator[Image]) -> Iterator[Image]:
+        """The same frames. The first few clips of a VAE are how it is known what its latents look like."""
+        if not (self._colours and self._colours.wanting):
+            yield from frames
+            return
+        watcher = Watcher(*latents.shape[2:])
+        yield from watcher.watch(frames)
+        self._colours.learn(np.array(latents[0].astype(mx.float32)), watcher.seen())

@@ -1,0 +1,1 @@
+"""Responses that are stored: kept with their key, made in the background, streamed again."""

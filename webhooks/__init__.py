@@ -1,0 +1,1 @@
+"""Telling others' programs what happened here: webhooks of API keys, signed, and delivered until they are taken."""
