@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inference", "0006_model_places"),
+        ("inference", "0007_responses"),
     ]
 
     operations = [
