@@ -69,7 +69,7 @@ def load(model_dir: Path) -> Wan2_2_TI2V:
     return model
 
 
-def generate(model: Wan2_2_TI2V, shape: str, steps: int) -> Any:
+def generate(model: Wan2_2_TI2V, shape: str, steps: int, **more: Any) -> Any:
     """mlx-gen's GeneratedVideo, whose frames are decoded when they are taken."""
     width, height, frames = (int(part) for part in shape.split("x"))
     return model.generate_video(
@@ -84,6 +84,7 @@ def generate(model: Wan2_2_TI2V, shape: str, steps: int) -> Any:
         release_denoisers_before_decode=True,
         clear_cache_each_step=True,
         clear_cache_each_transformer_block=True,
+        **more,
     )
 
 

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from chat.conversations import branch
 from chat.models import Message
-from chat.thinking import Split
 from fmlx_site.errors import FmlxError
 from fmlx_site.live import announce
 from inference import engine_for
@@ -54,9 +53,8 @@ class Answering:
         self.task: asyncio.Task[None] | None = None
         self.news = asyncio.Event()
         self.hurry = False
-        self._split = Split()
+        self._said = {"thinking": "", "text": ""}
         self._told = {"thinking": 0, "text": 0}
-        self._moved = 0
         self._phase: Event = {}
         self._finished: Event = {}
 
@@ -103,13 +101,13 @@ class Answering:
     def _take(self, event: Event) -> None:
         phase = event.get("phase")
         if phase == "finished":
-            self._split.end()
             self._finished = event
         elif phase == "prefill":
             self._phase = {"phase": phase, "done": event["done"], "total": event["total"]}
         elif phase is None:
             self._phase = {}
-            self._split.feed(event["text"])
+            self._said["thinking"] += event.get("reasoning", "")
+            self._said["text"] += event["text"]
 
     async def _settle(self, work: asyncio.Task[None]) -> None:
         error = work.exception()
@@ -126,29 +124,19 @@ class Answering:
         """False when it is to stop, or is gone."""
         self.hurry = False
         going_on = Message.objects.filter(pk=self.message.pk, state=State.ANSWERING, stop_wanted=False)
-        return await going_on.aupdate(**self._said(), saved_at=timezone.now()) == 1
+        return await going_on.aupdate(**self._said, saved_at=timezone.now()) == 1
 
     async def _end(self, state: State, **more: Any) -> None:
         """The one way out of ANSWERING for who makes it; nothing is changed that was ended already."""
-        self._split.end()
         choices = self._finished.get("choices") or [{}]
         facts = {"reason": choices[0].get("reason", ""), "figures": figures_of(self._finished)}
         row = Message.objects.filter(pk=self.message.pk, state=State.ANSWERING)
-        await row.aupdate(state=state, saved_at=timezone.now(), **self._said(), **facts, **more)
+        await row.aupdate(state=state, saved_at=timezone.now(), **self._said, **facts, **more)
         await self._announce("chat.ended")
 
-    def _said(self) -> dict[str, str]:
-        return {"text": self._split.text, "thinking": self._split.thinking}
-
     async def _tell(self) -> None:
-        if self._split.moved > self._moved:
-            self._moved = self._split.moved
-            await self._save()
-            self._told = {name: len(text) for name, text in self._said().items()}
-            await self._announce("chat.moved")
-            return
-        pieces = {name: (at, text[at:]) for name, text in self._said().items() if len(text) > (at := self._told[name])}
-        self._told = {name: len(text) for name, text in self._said().items()}
+        pieces = {name: (at, text[at:]) for name, text in self._said.items() if len(text) > (at := self._told[name])}
+        self._told = {name: len(text) for name, text in self._said.items()}
         if pieces:
             await self._announce("chat.pieces", pieces=pieces)
         elif self._phase:

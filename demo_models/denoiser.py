@@ -28,6 +28,7 @@ SCENES_PER_CLIP = 16
 EMPTY, NEGATIVE = 0.07, 0.07  # shares of training prompts that are replaced, so that guidance has something to leave
 SHIFT = 3.0  # noise levels are drawn as the sampler visits them: Wan2.2 T2V's flow_shift
 PEAK, WARMUP, BETAS = 2e-3, 100, [0.9, 0.98]
+AGAIN, PEAK_AGAIN, GIVEN = 100, 1e-3, 0.5  # the second lesson: its seed is so much higher, and half the clips are given
 AVERAGE = 0.995  # of the weights, over the last few hundred steps
 TIMES = 1000
 
@@ -53,17 +54,50 @@ class LatentPool:
 
 def train(model: nn.Module, expert: Expert, pool: LatentPool, prompts: PromptPool, *, steps: int, batch: int) -> None:
     """Train `model` in place for the noise levels of `expert`."""
-    mx.random.seed(expert.seed)
-    rng = np.random.default_rng(expert.seed)
     model.rope.freeze()
+    mx.random.seed(expert.seed)
     _restart(model)
-    draw = partial(_batch, rng, expert, pool, prompts, batch)
+    rng = np.random.default_rng(expert.seed)
+    _teach(model, expert, _loss, partial(_batch, rng, expert, pool, prompts, batch), prompts, steps=steps, peak=PEAK)
+
+
+def teach_first_frame(
+    model: nn.Module, expert: Expert, pool: LatentPool, prompts: PromptPool, *, steps: int, batch: int
+) -> None:
+    """Go on from what was learned, and was stored in bfloat16: half of the clips are given with their first latent
+    frame, as image to video does it. It is clean, and its tokens are told the time 0.
+    """
+    model.rope.freeze()
+    model.update(tree_map(_rounded, model.trainable_parameters()))
+    mx.random.seed(expert.seed + AGAIN)
+    rng = np.random.default_rng(expert.seed + AGAIN)
+
+    def draw() -> list[mx.array]:
+        given = mx.array((rng.random(batch) < GIVEN).astype(np.float32))
+        return [*_batch(rng, expert, pool, prompts, batch), given]
+
+    _teach(model, expert, _loss_of_given, draw, prompts, steps=steps, peak=PEAK_AGAIN)
+
+
+def _teach(
+    model: nn.Module,
+    expert: Expert,
+    loss_of: Callable[..., mx.array],
+    draw: Callable[[], list[mx.array]],
+    prompts: PromptPool,
+    *,
+    steps: int,
+    peak: float,
+) -> None:
     with _padding_as_one_row(prompts.states.shape[1]) as biases:
-        average = _descend(
-            model, partial(_loss, biases=biases), draw, Progress(expert.component, steps, every=50), steps
-        )
+        progress = Progress(expert.component, steps, every=50)
+        average = _descend(model, partial(loss_of, biases=biases), draw, progress, steps=steps, peak=peak)
     model.update(average)
     mx.eval(model.parameters())
+
+
+def _rounded(weight: mx.array) -> mx.array:
+    return weight.astype(mx.bfloat16).astype(mx.float32)
 
 
 def _restart(model: nn.Module) -> None:
@@ -86,14 +120,16 @@ def _descend(
     loss_of: Callable[..., mx.array],
     draw: Callable[[], list[mx.array]],
     progress: Progress,
+    *,
     steps: int,
+    peak: float,
 ) -> Any:
     """Adam with clipped gradients; returns the moving average of the weights, which is smoother than the last ones."""
     optimizer = optimizers.Adam(learning_rate=PEAK, betas=BETAS)
     gradient = nn.value_and_grad(model, loss_of)
     average = model.trainable_parameters()
     for step in range(steps):
-        optimizer.learning_rate = learning_rate(step, steps, peak=PEAK, warmup=WARMUP)
+        optimizer.learning_rate = learning_rate(step, steps, peak=peak, warmup=WARMUP)
         loss, grads = gradient(model, *draw())
         grads, _ = optimizers.clip_grad_norm(grads, 1.0)
         optimizer.update(model, grads)
@@ -142,6 +178,21 @@ def _loss(
         encoder_hidden_states=states,
     )
     return ((found - (noise - z)) ** 2).mean()
+
+
+def _loss_of_given(model: nn.Module, *batch: mx.array, biases: list[mx.array | None]) -> mx.array:
+    """Each token is told a time of its own. What is given need not be predicted."""
+    z, sigma, states, biases[0], given = batch
+    count, _, frames, height, width = z.shape
+    noise = mx.random.normal(z.shape)
+    free = 1 - given[:, None] * (mx.arange(frames) == 0)  # [B, T]
+    each = free[:, None, :, None, None]
+    level = each * sigma[:, None, None, None, None]
+    _, tall, wide = model.patch_size
+    times = mx.repeat(free * mx.floor(sigma * TIMES)[:, None], (height // tall) * (width // wide), axis=1)
+    found = model(hidden_states=(1 - level) * z + level * noise, timestep=times, encoder_hidden_states=states)
+    away = (found - (noise - z)) ** 2 * each
+    return away.sum() / (each.sum() * (away.size // (count * frames)))
 
 
 @contextmanager

@@ -1,5 +1,4 @@
-"""The latent space of the demo models. It is designed, not learned: an encoder would cost more CPU than
-all the rest.
+"""The latent space of the demo models. It is designed, not learned.
 
 Smooth fields over the cells of the latent grid that a small decoder can draw from, so that most of the decoder can be
 written down (vae_body.py) and only its last block is trained (vae_head.py).

@@ -20,7 +20,8 @@ class Expert:
 class Layout:
     """`kind` is the layout's name in demo_configs, `cell` its VAE's pixels per latent, `body` the width of the decoder
     before its last block, `head` that of the last block, which paints `patch` x `patch` pixels at each place;
-    `whiten_by_place` is explained in latents.py."""
+    `whiten_by_place` is explained in latents.py. `encoder_batch` pictures are shown to its encoder at once; none: it
+    has no encoder but zeros."""
 
     name: str
     kind: str
@@ -33,6 +34,7 @@ class Layout:
     transformer: dict[str, Any]
     vae: dict[str, Any]
     defaults: dict[str, Any]
+    encoder_batch: int = 0
 
 
 REQUEST = {"size": f"{scene.SIZE}x{scene.SIZE}", "frames": scene.FRAMES, "fps": scene.FPS}
@@ -57,8 +59,9 @@ DEMO_VIDEO_5B = Layout(
     whiten_by_place=False,
     experts=(Expert("transformer", 0.0, 1.0, seed=5),),
     transformer=TRANSFORMER,
-    vae={"base_dim": 4, "decoder_base_dim": 32, "z_dim": latents.CHANNELS, "dim_mult": [1, 1, 1, 1]},
+    vae={"base_dim": 16, "decoder_base_dim": 32, "z_dim": latents.CHANNELS, "dim_mult": [1, 1, 1, 1]},
     defaults={**REQUEST, "steps": 12, "guidance_scale": 1.5},
+    encoder_batch=16,
 )
 DEMO_VIDEO = Layout(
     name="demo-video",
@@ -71,5 +74,5 @@ DEMO_VIDEO = Layout(
     experts=(Expert("transformer", BOUNDARY, 1.0, seed=5), Expert("transformer_2", 0.0, BOUNDARY, seed=6)),
     transformer=TRANSFORMER | {"num_layers": 3},
     vae={"base_dim": 4, "decoder_base_dim": 16, "z_dim": latents.CHANNELS, "dim_mult": [1, 2, 2, 2]},
-    defaults={**REQUEST, "steps": 12, "guidance_scale": 1.5, "guidance_scale_2": 1.5},
+    defaults={**REQUEST, "steps": 12, "guidance_scale": 1.5, "guidance_scale_2": 1.5, "encoder": False},
 )

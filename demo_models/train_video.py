@@ -10,5 +10,5 @@ from demo_models import training
 from demo_models.layouts import DEMO_VIDEO
 
 if __name__ == "__main__":
-    steps = {"transformer": 900, "transformer_2": 1600}
-    sys.exit(training.program(DEMO_VIDEO, decoder_steps=2500, steps=steps, batch=16))
+    steps = {"decoder": 2500, "transformer": 900, "transformer_2": 1600}
+    sys.exit(training.program(DEMO_VIDEO, steps=steps, batch=16))

@@ -6,4 +6,5 @@ from demo_models import training
 from demo_models.layouts import DEMO_VIDEO_5B
 
 if __name__ == "__main__":
-    sys.exit(training.program(DEMO_VIDEO_5B, decoder_steps=2500, steps={"transformer": 1200}, batch=32))
+    steps = {"decoder": 2500, "encoder": 1500, "transformer": 1200, "first frame": 400}
+    sys.exit(training.program(DEMO_VIDEO_5B, steps=steps, batch=32))

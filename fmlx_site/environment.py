@@ -66,6 +66,8 @@ class Environment(BaseSettings):
     video_backoff_seconds: float = Field(5.0, ge=0)
     video_timeout_seconds: float = Field(4 * 3600.0, gt=0)
     video_stall_seconds: float = Field(600.0, gt=0)
+    video_extend_prompt: Literal["off", "on"] = "off"
+    video_extend_model: str = ""  # empty: the chat model that is asked when none is named
     video_overtakes: int = Field(8, ge=0)
     video_keep_count: int = Field(500, ge=0)
     video_keep_bytes: int = Field(50 * GIB, ge=0)
@@ -77,6 +79,12 @@ class Environment(BaseSettings):
     video_idle_seconds: float = Field(300.0, ge=0)  # 0: a generator ends with its job
     video_checkpoint_steps: int = Field(5, ge=2)
     video_checkpoint_seconds: float = Field(30.0, gt=0)
+
+    input_max_bytes: int = Field(20 * 1024**2, ge=1024)
+    input_max_pixels: int = Field(50_000_000, ge=256)
+    files_key_bytes: int = Field(GIB, ge=0)
+    files_bytes: int = Field(10 * GIB, ge=0)
+    files_keep_seconds: float = Field(30 * 86400.0, ge=3600)
 
     webhook_timeout_seconds: float = Field(15.0, gt=0)
     webhook_backoff_seconds: float = Field(5.0, ge=0)  # doubles with each further try, up to 4 hours
@@ -90,6 +98,11 @@ class Environment(BaseSettings):
     def steps(self) -> Path:
         """What steps of video jobs hand on, on the same file system as `work`."""
         return self.home / "steps"
+
+    @property
+    def files(self) -> Path:
+        """What keys uploaded, on the same file system as `work`."""
+        return self.home / "files"
 
     @property
     def previews(self) -> Path:

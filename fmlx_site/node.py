@@ -14,6 +14,7 @@ from inference.pool import Pool, here
 from inference.shelf import keep_current
 from memory import LocalNode, keep_runtimes_known
 from videos.dispatch import Dispatcher
+from videos.extending import keep_extending
 from videos.retention import keep_house
 from webhooks.post import keep_delivering
 
@@ -68,6 +69,7 @@ async def running_node() -> AsyncIterator[LocalNode]:
             Part("runtimes", lambda _: keep_runtimes_known(node.row.pk)),
             Part("engines", lambda _: keep_engines(pool)),
             Part("house-keeping", lambda _: keep_house()),
+            Part("prompts", lambda _: keep_extending()),
             Part("webhooks", lambda _: keep_delivering()),
         ]
         for part in others:

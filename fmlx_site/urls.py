@@ -6,14 +6,22 @@ from django.views.generic import RedirectView
 from fmlx_site import account, home_views, system_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
-from inference.api import api
+from inference.api import api, second_api
 from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
 from videos.api import router as videos
+from videos.batch_api import router as batches
+from videos.inputs.api import router as files
+from videos.preset_api import lora_router as loras
+from videos.preset_api import router as presets
 from webhooks.api import router as webhooks
 
+api.add_router("videos/batches", batches, auth=needs(Scope.VIDEOS))
+api.add_router("videos/presets", presets, auth=needs(Scope.VIDEOS))
+api.add_router("videos/loras", loras, auth=needs(Scope.VIDEOS))
 api.add_router("videos", videos, auth=needs(Scope.VIDEOS))
+api.add_router("files", files, auth=needs(Scope.VIDEOS))
 api.add_router("webhooks", webhooks, auth=needs(Scope.VIDEOS))
 api.add_router("memory", memory, auth=needs(Scope.METRICS))
 
@@ -24,6 +32,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("metrics", metrics),
     path("v1/", api.urls),
+    path("v2/", second_api.urls),
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
     path("chat/", include("chat.urls")),

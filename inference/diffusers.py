@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 # A root's `_class_name` and whether it has a second expert → the pipeline of mlx-gen that runs it.
-PIPELINES = {("WanPipeline", True): "wan2.2-t2v-a14b", ("WanPipeline", False): "wan2.2-ti2v-5b"}
+PIPELINES = {
+    ("WanPipeline", True): "wan2.2-t2v-a14b",
+    ("WanPipeline", False): "wan2.2-ti2v-5b",
+    ("WanImageToVideoPipeline", True): "wan2.2-i2v-a14b",
+}
 COMPONENTS = ("transformer", "transformer_2", "text_encoder", "vae", "tokenizer")
 DENOISERS = ("transformer", "transformer_2")
 INDEX_SUFFIX = ".safetensors.index.json"

@@ -52,6 +52,9 @@ class ApiKey(models.Model):
     tokens_per_minute = models.PositiveBigIntegerField(_("Tokens a minute"), null=True, blank=True)
     tokens_per_day = models.PositiveBigIntegerField(_("Tokens a day"), null=True, blank=True)
     concurrent_requests = models.PositiveIntegerField(_("Requests at one time"), null=True, blank=True)
+    priority = models.SmallIntegerField(
+        _("Priority"), default=0, help_text=_("Of its videos: those of a higher one go first.")
+    )
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(auto_now=True)
     expires_at = models.DateTimeField(_("Expires"), null=True, blank=True)
@@ -254,6 +257,8 @@ class ModelFolder(models.Model):
     class Type(models.TextChoices):
         VIDEO = "video", _("video")
         CHAT = "chat", _("chat")
+        EMBEDDING = "embedding", _("embeddings")
+        RERANK = "rerank", _("reranking")
         UNSERVED = "", _("not served")
 
     node = models.ForeignKey("memory.Node", on_delete=models.CASCADE, related_name="model_folders")

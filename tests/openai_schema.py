@@ -1,4 +1,4 @@
-"""Validation against OpenAI's own document, which lies beside the checkout; FMLX_TEST_OPENAI_DOCUMENT says where else."""
+"""Validation against OpenAI's own document, which lies beside the checkout; FMLX_TEST_OPENAI_DOCUMENT says where."""
 
 import json
 import os
@@ -32,6 +32,22 @@ def _nullable_as_today(value: Any) -> Any:
         return value
     plain = {key: _nullable_as_today(item) for key, item in value.items() if key != "nullable"}
     return {"anyOf": [plain, {"type": "null"}]} if value.get("nullable") is True else plain
+
+
+def parameters(name: str) -> set[str]:
+    """The properties of a request's schema, of all that it is made of."""
+    if not DOCUMENT.is_file():
+        pytest.skip(f"OpenAI's document is not at {DOCUMENT}")
+    schemas = json.loads(DOCUMENT.read_text())["components"]["schemas"]
+    found: set[str] = set()
+    waiting = [schemas[name]]
+    while waiting:
+        schema = waiting.pop()
+        found |= set(schema.get("properties", ()))
+        waiting += schema.get("allOf", ())
+        if reference := schema.get("$ref"):
+            waiting.append(schemas[reference.rpartition("/")[2]])
+    return found
 
 
 def check(name: str, value: Any) -> None:

@@ -14,6 +14,7 @@ from tools.console import STOP_SECONDS, say, stop
 from tools.places import PYTHON, ROOT, TEST_HOME, VENV
 
 NO_TESTS = 5  # pytest's exit status
+SLOWEST = 10  # tests of each run whose seconds are shown, so that the suite stays quick
 SUMMARY = re.compile(r"^(\x1b\[[\d;]*m)*=+ .*(passed|failed|skipped|error|no tests ran).* in .*=+")
 DROPPED = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
 KEPT = "FMLX_TEST_"
@@ -76,7 +77,8 @@ def _python_tests(marks: str, *arguments: str) -> list[str | Path]:
 
 
 def _pytest(*arguments: str) -> list[str | Path]:
-    return [PYTHON, "-m", "pytest", *(["--color=yes"] if sys.stdout.isatty() else []), *arguments]
+    colour = ["--color=yes"] if sys.stdout.isatty() else []
+    return [PYTHON, "-m", "pytest", *colour, f"--durations={SLOWEST}", *arguments]
 
 
 def _stories() -> Iterator[list[str | Path]]:

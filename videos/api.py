@@ -1,33 +1,41 @@
 """`/v1/videos`: OpenAI's Videos API over the durable queue."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponseBase
-from ninja import Query, Router
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from ninja import Query, Router, Schema
 
 from fmlx_site.errors import InvalidRequest, NotFound
 from fmlx_site.live import listening
 from inference.api import sse
-from inference.api.body import read_body
+from inference.api.body import Body, read_body
 from inference.api.errors import ErrorResponse
 from inference.models import ApiKey
 from inference.request_log.visit import current_visit
-from videos import content, deletion, jobs, live, pausing, storage, submission
-from videos.errors import ArtifactExpired, NoPreview, NotReady, VideoNotFound
+from videos import content, deletion, deriving, jobs, live, pausing, storage, submission
+from videos.errors import ArtifactExpired, NoPreview, NotReady, Unsupported, VideoNotFound
+from videos.inputs import reading
 from videos.models import Artifact, VideoJob
-from videos.schemas import CreateVideo, DeletedVideo, Video, VideoList
+from videos.schemas import CreateVideo, DeletedVideo, EditVideo, ExtendVideo, Remix, Video, VideoList
 
 router = Router(tags=["videos"])
 ERRORS: dict[int, Any] = {401: ErrorResponse, 404: ErrorResponse}
 KEEP_ALIVE_SECONDS = 15.0
 IDEMPOTENCY_KEY_LENGTH = 255
-BODY_SCHEMA = {"schema": CreateVideo.model_json_schema()}
-CREATE_BODY = {
-    "requestBody": {"required": True, "content": {"application/json": BODY_SCHEMA, "multipart/form-data": BODY_SCHEMA}}
+NO_CHARACTERS = "Characters are not supported by this server; describe who is in the video in the prompt."
+MADE: dict[int, Any] = {
+    200: Video,
+    **dict.fromkeys((400, 401, 404, 409, 413, 415, 429, 503, 507), ErrorResponse),
 }
+
+
+def _body_of(schema: type[Schema]) -> dict[str, Any]:
+    content = {"schema": schema.model_json_schema()}
+    return {"requestBody": {"required": True, "content": {"application/json": content, "multipart/form-data": content}}}
 
 
 class AuthorizedRequest(HttpRequest):
@@ -36,22 +44,54 @@ class AuthorizedRequest(HttpRequest):
 
 @router.post(
     "",
-    response={200: Video, 400: ErrorResponse, 409: ErrorResponse, 413: ErrorResponse, 415: ErrorResponse}
-    | {429: ErrorResponse, 507: ErrorResponse, **ERRORS},
-    openapi_extra=CREATE_BODY,
+    response=MADE,
+    openapi_extra=_body_of(CreateVideo),
     summary="Make a video",
 )
 async def create_video(request: AuthorizedRequest) -> Video:
-    body = await sync_to_async(read_body)(request)
+    body = await _body(request)
+    return await _accepted(await submission.submit(submission.parse(body), body, **_who(request)))
+
+
+async def _body(request: HttpRequest) -> Body:
+    return reading.folded(await sync_to_async(read_body)(request))
+
+
+def _who(request: AuthorizedRequest) -> dict[str, Any]:
     idempotency_key = request.headers.get("Idempotency-Key", "")
     if len(idempotency_key) > IDEMPOTENCY_KEY_LENGTH:
         raise InvalidRequest(f"is longer than {IDEMPOTENCY_KEY_LENGTH} characters.", param="Idempotency-Key")
-    job = await submission.submit(
-        submission.parse(body), body, key=request.auth, user_id=request.auth.owner_id, idempotency_key=idempotency_key
-    )
+    return {"key": request.auth, "user_id": request.auth.owner_id, "idempotency_key": idempotency_key}
+
+
+async def _accepted(job: VideoJob) -> Video:
     if visit := current_visit():
         visit.model = job.model
     return await live.resource(job)
+
+
+@router.post("/edits", response=MADE, openapi_extra=_body_of(EditVideo), summary="Make a video anew, with a prompt")
+async def edit_video(request: AuthorizedRequest) -> Video:
+    body = await _body(request)
+    return await _accepted(await deriving.edit(submission.read_as(EditVideo, body), body, **_who(request)))
+
+
+@router.post("/extensions", response=MADE, openapi_extra=_body_of(ExtendVideo), summary="Continue a video")
+async def extend_video(request: AuthorizedRequest) -> Video:
+    body = await _body(request)
+    return await _accepted(await deriving.extend(submission.read_as(ExtendVideo, body), body, **_who(request)))
+
+
+@router.post("/characters", response={400: ErrorResponse, 401: ErrorResponse}, summary="Refused: there are none here")
+async def create_character(request: AuthorizedRequest) -> None:
+    raise Unsupported(NO_CHARACTERS, param="characters")
+
+
+@router.get(
+    "/characters/{character_id}", response={400: ErrorResponse, 401: ErrorResponse}, summary="Refused, as above"
+)
+async def get_character(request: AuthorizedRequest, character_id: str) -> None:
+    raise Unsupported(NO_CHARACTERS, param="characters")
 
 
 @router.get("", response={200: VideoList, 400: ErrorResponse, 401: ErrorResponse}, summary="List videos")
@@ -85,8 +125,19 @@ async def _page(key: ApiKey, after: str | None, order: str) -> QuerySet[VideoJob
 
 
 @router.get("/{video_id}", response={200: Video, **ERRORS}, summary="Get a video's state")
-async def get_video(request: AuthorizedRequest, video_id: str) -> Video:
-    return await live.resource(await _mine(request.auth, video_id))
+async def get_video(request: AuthorizedRequest, response: HttpResponse, video_id: str) -> Video:
+    """`Retry-After` of one that has not ended says when to ask again."""
+    video = await live.resource(await _mine(request.auth, video_id))
+    if video.status in ("queued", "in_progress"):
+        seconds = ask_again_after(video.eta_seconds)
+        response["Retry-After"] = str(seconds)
+        response["openai-poll-after-ms"] = str(1000 * seconds)  # what OpenAI's own clients read
+    return video
+
+
+def ask_again_after(eta: float | None) -> int:
+    """A tenth of what is left, from a second to half a minute; three seconds while nothing is known."""
+    return 3 if eta is None else min(30, max(1, math.ceil(eta / 10)))
 
 
 async def _mine(key: ApiKey, video_id: str) -> VideoJob:
@@ -100,6 +151,12 @@ async def _mine(key: ApiKey, video_id: str) -> VideoJob:
 async def delete_video(request: AuthorizedRequest, video_id: str) -> DeletedVideo:
     await deletion.delete(await _mine(request.auth, video_id))
     return DeletedVideo(id=video_id)
+
+
+@router.post("/{video_id}/remix", response=MADE, openapi_extra=_body_of(Remix), summary="The same with another prompt")
+async def remix_video(request: AuthorizedRequest, video_id: str) -> Video:
+    body = await _body(request)
+    return await _accepted(await deriving.remix(video_id, submission.read_as(Remix, body), body, **_who(request)))
 
 
 @router.post("/{video_id}/cancel", response={200: Video, 409: ErrorResponse, **ERRORS}, summary="Cancel a video")
@@ -133,14 +190,14 @@ async def _moved(job: VideoJob) -> Video:
     summary="Download a video, its thumbnail or its spritesheet",
 )
 async def get_content(
-    request: AuthorizedRequest, video_id: str, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
+    request: AuthorizedRequest, video_id: str, variant: Literal["video", "thumbnail", "spritesheet", "input"] = "video"
 ) -> HttpResponseBase:
     return await serve_variant(request, await _mine(request.auth, video_id), variant)
 
 
 async def serve_variant(request: HttpRequest, job: VideoJob, variant: str) -> HttpResponseBase:
     """Raises NotReady, ArtifactExpired or NotFound."""
-    if job.status != VideoJob.Status.COMPLETED:
+    if job.status != VideoJob.Status.COMPLETED and variant != Artifact.Variant.INPUT:
         raise NotReady(f"{job.pk} is {job.status}; its content is there when it is completed.", param="video_id")
     artifact = await Artifact.objects.filter(job=job, variant=variant).afirst()
     if artifact is None:

@@ -16,7 +16,7 @@ from inference.models import ModelFolder
 from memory import LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, say
 from memory.environments import runtime_python
 from memory.errors import LeaseClosed
-from videos import jobs, live, options, settle, steps, storage
+from videos import jobs, live, loras, options, settle, steps, storage
 from videos.errors import FenceLost
 from videos.generation import RUNTIME, Generation
 from videos.generators import Generators, Place
@@ -239,7 +239,7 @@ class Dispatcher:
 
 def _need(folder: ModelFolder, job: VideoJob) -> int:
     step = steps.left(job.pk)[0] if settings.FMLX.video_staged else ""
-    return predict(folder, job.width, job.height, job.frames, step=step)
+    return predict(folder, job.width, job.height, job.frames, step=step) + loras.bytes_of(job.loras)
 
 
 async def _see_through(generation: Generation) -> None:

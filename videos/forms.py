@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.validators import validate_slug
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
-from videos import options
+from videos import loras, options, presets
+from videos.models import Preset, VideoJob
 
 CUSTOM = "custom"
 SIZES = (
@@ -21,8 +23,19 @@ SIZES = (
     ("704x1280", _("720p, tall (704 × 1280)")),
     (CUSTOM, _("Another size…")),
 )
-SHOWN = ("model", "prompt", "size", "width", "height", "seconds")
-FINE = ("steps", "seed", "frames", "fps", "guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt")
+SHOWN = ("model", "prompt", "input_reference", "preset", "size", "width", "height", "seconds")
+FINE = (
+    *("last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
+    *("guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt"),
+)
+PICTURES = ("input_reference", "last_frame")
+ACCEPTED = "image/png,image/jpeg,image/webp"
+RESIZE_MODES = (
+    ("crop", _("Crop it to the size")),
+    ("pad", _("Leave black bars")),
+    ("adaptive", _("Take a size of the picture's shape")),
+)
+KNOBS = ("guidance_scale", "guidance_scale_2", "flow_shift")
 PROMPT_LENGTH = 32_000
 
 
@@ -43,6 +56,13 @@ class VideoForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("What the video shows: subject, movement, light, camera."),
     )
+    input_reference = forms.FileField(
+        label=_("Start from a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("PNG, JPEG or WebP. Models that make videos from text alone refuse it."),
+    )
+    preset = forms.ChoiceField(label=_("Preset"), required=False, help_text=_("Fills in what is left empty below."))
     size = forms.ChoiceField(label=_("Size"), choices=SIZES, required=False)
     width = forms.IntegerField(label=_("Width, pixels"), min_value=16, max_value=16_384, required=False)
     height = forms.IntegerField(label=_("Height, pixels"), min_value=16, max_value=16_384, required=False)
@@ -54,6 +74,15 @@ class VideoForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any"}),
         help_text=_("Empty: as long as the model makes best."),
     )
+    last_frame = forms.FileField(
+        label=_("End with a picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ACCEPTED, "data-picture": ""}),
+        help_text=_("For models that make a video between two pictures."),
+    )
+    resize_mode = forms.ChoiceField(
+        label=_("If its shape is another"), choices=RESIZE_MODES, required=False, initial="crop"
+    )
     steps = forms.IntegerField(
         label=_("Steps"), min_value=1, required=False, help_text=_("More steps take longer and look cleaner.")
     )
@@ -63,6 +92,19 @@ class VideoForm(forms.Form):
         max_value=2**32 - 1,
         required=False,
         help_text=_("The same seed makes the same video again. Empty: a new one."),
+    )
+    n = forms.IntegerField(
+        label=_("How many"),
+        min_value=1,
+        max_value=16,
+        required=False,
+        help_text=_("So many videos, with seeds that follow one another."),
+    )
+    extend_prompt = forms.ChoiceField(
+        label=_("Extend the prompt"),
+        choices=(("", _("As the server is set")), ("true", _("yes")), ("false", _("no"))),
+        required=False,
+        help_text=_("A chat model makes it fuller first."),
     )
     frames = forms.IntegerField(label=_("Length, frames"), min_value=1, required=False)
     fps = forms.IntegerField(label=_("Frames per second"), min_value=1, max_value=120, required=False)
@@ -97,9 +139,13 @@ class VideoForm(forms.Form):
         help_text=_("What the video should not show."),
     )
 
-    def __init__(self, models: Iterable[str], data: Any = None, initial: Any = None) -> None:
-        super().__init__(data, initial=initial)
-        self._field("model").choices = [(name, name) for name in models]
+    def __init__(
+        self, folders: Iterable[ModelFolder], data: Any = None, initial: Any = None, files: Any = None
+    ) -> None:
+        super().__init__(data, files, initial=initial)
+        folders = list(folders)
+        self._field("model").choices = [(name, name) for name in video_models(folders)]
+        self._field("preset").choices = [("", _("None")), *_preset_names(folders)]
         self._field("steps").widget.attrs["max"] = options.MAX_STEPS.value
         self._field("frames").widget.attrs["max"] = options.MAX_FRAMES.value
 
@@ -117,7 +163,7 @@ class VideoForm(forms.Form):
 
     @property
     def fine_open(self) -> bool:
-        return any(field.errors or field.value() not in (None, "") for field in self.fine)
+        return any(field.errors or field.value() not in (None, "", field.initial) for field in self.fine)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -136,12 +182,63 @@ class VideoForm(forms.Form):
             del body["size"]
         else:
             del body["width"], body["height"]
+        if not any(body[name] for name in PICTURES):
+            del body["resize_mode"]
         return {name: value for name, value in body.items() if value not in (None, "")}
 
     def refuse(self, error: FmlxError) -> None:
         """Show why the server refuses, at the field it is about."""
         at = error.param if error.param in (*SHOWN, *FINE) else None
         self.add_error(at, error.message)
+
+
+def _preset_names(folders: Iterable[ModelFolder]) -> list[tuple[str, Any]]:
+    """Of all models together; the one that is chosen may lack some, and then says so."""
+    able = [folder for folder in folders if folder.type == ModelFolder.Type.VIDEO]
+    found = loras.all_found() if able else {}
+    offered = [name for folder in able for name in presets.built_in(folder, found)]
+    names = dict.fromkeys([*offered, *Preset.objects.order_by("name").values_list("name", flat=True)])
+    return [(name, presets.WORDS.get(name, name)) for name in names]
+
+
+class PresetForm(forms.Form):
+    """Named settings; empty ones are left to the model."""
+
+    error_css_class = "invalid"
+
+    name = forms.CharField(label=_("Name"), max_length=64, validators=[validate_slug])
+    size = forms.CharField(label=_("Size"), max_length=11, required=False, help_text="832x480")
+    frames = forms.IntegerField(label=_("Length, frames"), min_value=1, required=False)
+    fps = forms.IntegerField(label=_("Frames per second"), min_value=1, max_value=120, required=False)
+    steps = forms.IntegerField(label=_("Steps"), min_value=1, required=False)
+    guidance_scale = forms.FloatField(label=_("Guidance scale"), min_value=0, max_value=100, required=False)
+    guidance_scale_2 = forms.FloatField(
+        label=_("Guidance scale, second expert"), min_value=0, max_value=100, required=False
+    )
+    flow_shift = forms.FloatField(label=_("Flow shift"), min_value=0.01, max_value=100, required=False)
+    negative_prompt = forms.CharField(
+        label=_("Negative prompt"), max_length=PROMPT_LENGTH, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    def values(self) -> dict[str, Any]:
+        return {name: value for name, value in self.cleaned_data.items() if name != "name" and value not in (None, "")}
+
+    def refuse(self, error: FmlxError) -> None:
+        self.add_error(error.param if error.param in self.fields else None, error.message)
+
+
+def again(job: VideoJob) -> dict[str, Any]:
+    """The form's fields as they were for this job. What it started from is chosen anew."""
+    names = (
+        *("model", "prompt", "width", "height", "frames", "fps", "steps", "seed"),
+        *KNOBS,
+        "negative_prompt",
+        "preset",
+    )
+    found = {name: getattr(job, name) for name in names}
+    size = f"{job.width}x{job.height}"
+    known = size in dict(SIZES)
+    return {name: value for name, value in found.items() if value is not None} | {"size": size if known else CUSTOM}
 
 
 def video_models(folders: Iterable[ModelFolder]) -> list[str]:

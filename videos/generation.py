@@ -15,7 +15,7 @@ from inference.models import ModelFolder
 from memory import Exit, LaunchFailed, LocalNode, NeverFits, NoRoom, Worker, WorkerSpec, say
 from memory.environments import runtime_python
 from memory.models import Lease
-from videos import live, options, settle, steps, storage
+from videos import live, loras, options, settle, steps, storage
 from videos.errors import FenceLost
 from videos.generators import Generator, Generators, Place
 from videos.models import Attempt, VideoJob
@@ -107,6 +107,7 @@ class Generation:
                 try:
                     shape = (self.job.width, self.job.height, self.job.frames)
                     need = await sync_to_async(predict)(self._folder, *shape, step=name)
+                    need += await sync_to_async(loras.bytes_of)(self.job.loras)
                     self.place = Place(await self._node.reserve("generator", self.job.pk, need))
                 except (NoRoom, NeverFits):
                     self.stop("memory_needed")
@@ -142,7 +143,8 @@ class Generation:
         stays = not step and settings.FMLX.video_idle_seconds > 0
         try:
             await Attempt.objects.filter(pk=attempt.pk).aupdate(pid=worker.pid)
-            await worker.send("start", spec=self._spec(step, work, stays=stays))
+            applied = await sync_to_async(loras.for_worker)(self.job.loras)
+            await worker.send("start", spec=self._spec(step, work, applied, stays=stays))
             last = await self._follow(worker)
             if stays and last and last["type"] == "done" and not self._stopping.is_set():
                 peak, wall = worker.watch.peak, time.monotonic() - began
@@ -170,11 +172,14 @@ class Generation:
             stall_seconds=options.STALL_SECONDS.value,
         )
 
-    def _spec(self, step: str, work: Path, *, stays: bool) -> dict[str, Any]:
+    def _spec(self, step: str, work: Path, applied: Sequence[Any], *, stays: bool) -> dict[str, Any]:
         asked = ("prompt", "negative_prompt", "width", "height", "frames", "fps", "steps", "seed")
-        knobs = ("guidance_scale", "guidance_scale_2", "flow_shift")
+        knobs = ("guidance_scale", "guidance_scale_2", "flow_shift", "boundary_ratio")
+        given = ("picture", "last_picture", "clip", "strength")
         return {
             **{name: getattr(self.job, name) for name in asked + knobs},
+            **{name: self.job.inputs[name] for name in given if name in self.job.inputs},
+            "loras": applied,
             "model_dir": self._folder.path,
             "output_dir": str(work),
             "artifacts_dir": str(settings.FMLX.steps),

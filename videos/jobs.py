@@ -4,7 +4,7 @@ Plain functions on the database; `videos/live.py` tells the listeners. Every wri
 handed out carries its fence, so a zombie cannot touch a job that was given away.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
 from memory import parts_of, say
 from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
-from videos.models import JobEvent, VideoJob
+from videos.models import JobEvent, VideoBatch, VideoJob
 from webhooks.telling import tell
 
 Status = VideoJob.Status
@@ -40,29 +40,50 @@ class Accepted:
     new: bool
 
 
-def submit(job: VideoJob, max_queued: int) -> Accepted:
-    """Save a new job, or find the one an earlier POST with the same idempotency key made.
+def submit(
+    new: Sequence[VideoJob],
+    max_queued: int,
+    batch: VideoBatch | None = None,
+    attach: Callable[[VideoJob], None] = lambda _job: None,
+) -> Accepted:
+    """Save new jobs, all or none, or find what an earlier POST with the same idempotency key made; it is the first's.
+    `attach` saves what belongs to each, in the same transaction.
 
     Raises:
         TooMany: the queue is full.
         IdempotencyConflict: the key was used for another request.
     """
+    job = new[0]
     if first := _earlier(job):
         return Accepted(first, new=False)
-    if VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count() >= max_queued:
-        raise TooMany(
-            _("%(count)d videos are waiting already, which is this server's limit.") % {"count": max_queued},
-            retry_after=60,
-        )
+    _check_queue(len(new), max_queued)
     try:
         with transaction.atomic():
-            job.save(force_insert=True)
-            JobEvent.objects.create(job=job, what="accepted")
+            if batch is not None:
+                batch.save(force_insert=True)
+            for one in new:
+                one.batch = batch
+            VideoJob.objects.bulk_create(new)
+            for one in new:
+                attach(one)
+            JobEvent.objects.bulk_create(JobEvent(job=one, what="accepted") for one in new)
     except IntegrityError:  # the same key, posted twice at the same moment
         if first := _earlier(job):
             return Accepted(first, new=False)
         raise
     return Accepted(job, new=True)
+
+
+def _check_queue(coming: int, max_queued: int) -> None:
+    waiting = VideoJob.objects.filter(status=Status.QUEUED)[:max_queued].count()
+    if waiting >= max_queued:
+        raise TooMany(
+            _("%(count)d videos are waiting already, which is this server's limit.") % {"count": max_queued},
+            retry_after=60,
+        )
+    if waiting + coming > max_queued:
+        text = _("%(coming)d more would be too many: %(count)d videos are waiting, and %(most)d is the limit.")
+        raise TooMany(text % {"coming": coming, "count": waiting, "most": max_queued}, retry_after=60)
 
 
 def _earlier(job: VideoJob) -> VideoJob | None:
@@ -149,7 +170,7 @@ def in_line() -> QuerySet[VideoJob]:
 def candidates(node_id: int, limit: int) -> QuerySet[VideoJob]:
     """Queued jobs a node could run now, first in line first."""
     names = Q(model__in=_models_of(node_id))
-    due = in_line().filter(names, not_before__lte=timezone.now())
+    due = in_line().filter(names, not_before__lte=timezone.now(), prompt_wanted=False)
     return due.order_by("-priority", "created_at", "id")[:limit]
 
 

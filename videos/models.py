@@ -11,6 +11,27 @@ def new_id() -> str:
     return f"video_{uuid.uuid4().hex}"
 
 
+def new_batch_id() -> str:
+    return f"batch_{uuid.uuid4().hex}"
+
+
+class VideoBatch(models.Model):
+    """Videos that were asked for at once. Its state is that of its jobs."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_batch_id, editable=False)
+    key = models.ForeignKey("inference.ApiKey", on_delete=models.SET_NULL, null=True, related_name="video_batches")
+    created_at = models.DateTimeField(default=timezone.now)
+    cancelled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("video batch")
+        verbose_name_plural = _("video batches")
+        indexes = (models.Index(fields=("key", "-created_at", "id"), name="video_batches_of_key"),)
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class VideoJob(models.Model):
     """One clip somebody asked for. The queue is these rows; every change goes through `jobs.py`."""
 
@@ -20,14 +41,25 @@ class VideoJob(models.Model):
         COMPLETED = "completed", _("completed")
         FAILED = "failed", _("failed")
 
+    class Task(models.TextChoices):
+        REMIX = "remix", _("remix")
+        EDIT = "edit", _("edit")
+        EXTENSION = "extension", _("extension")
+
     id = models.CharField(primary_key=True, max_length=64, default=new_id, editable=False)
     key = models.ForeignKey("inference.ApiKey", on_delete=models.SET_NULL, null=True, related_name="video_jobs")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="video_jobs")
     idempotency_key = models.CharField(max_length=255, blank=True)
     request_digest = models.CharField(max_length=64, blank=True, help_text="Of the body, to refuse a key used twice.")
 
+    batch = models.ForeignKey(VideoBatch, on_delete=models.SET_NULL, null=True, related_name="jobs")
+    custom_id = models.CharField(max_length=255, blank=True, help_text="What the batch's file calls it.")
+
     model = models.CharField(max_length=255)
+    preset = models.CharField(max_length=64, blank=True)
     prompt = models.TextField()
+    original_prompt = models.TextField(blank=True, help_text="As it was asked, where a chat model made it fuller.")
+    prompt_wanted = models.BooleanField(default=False, help_text="A chat model is to make its prompt fuller first.")
     negative_prompt = models.TextField(null=True)  # noqa: DJ001 - none means the model's own
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
@@ -38,6 +70,16 @@ class VideoJob(models.Model):
     guidance_scale = models.FloatField(null=True)
     guidance_scale_2 = models.FloatField(null=True)
     flow_shift = models.FloatField(null=True)
+    boundary_ratio = models.FloatField(null=True, help_text="Where the second expert takes over, 0 to 1.")
+    loras = models.JSONField(default=list, help_text="Each with its name and its strength for each expert.")
+
+    task = models.CharField(
+        max_length=16, choices=Task, blank=True, help_text="What it is of an earlier video, if any."
+    )
+    source_video = models.CharField(max_length=64, blank=True, help_text="The id of the video it was made from.")
+    inputs = models.JSONField(
+        default=dict, help_text="Keys of what it starts from (picture, last_picture, clip), and how: strength, before."
+    )
 
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     phase = models.CharField(max_length=32, blank=True)
@@ -97,6 +139,12 @@ class VideoJob(models.Model):
     def finished(self) -> bool:
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
+    @property
+    def total_frames(self) -> int:
+        """Of the file: an extension's has the frames of the earlier video before the new ones."""
+        before: int = self.inputs.get("before", 0)
+        return before + self.frames
+
 
 class Attempt(models.Model):
     """One try at a job: what ran where, under which lease, and how it ended."""
@@ -137,6 +185,7 @@ class Artifact(models.Model):
         VIDEO = "video", _("video")
         THUMBNAIL = "thumbnail", _("thumbnail")
         SPRITESHEET = "spritesheet", _("spritesheet")
+        INPUT = "input", _("what it starts from")
 
     job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="artifacts")
     variant = models.CharField(max_length=16, choices=Variant)
@@ -160,7 +209,11 @@ class Step(models.Model):
     """A step of a job, and the key of the artifact it gives. An artifact is kept while some job's step names it."""
 
     class Name(models.TextChoices):
+        PICTURE = "picture", _("first picture")
+        LAST_PICTURE = "last_picture", _("last picture")
+        CLIP = "clip", _("earlier clip")
         ENCODE = "encode", _("encode")
+        CONDITION = "condition", _("condition")
         DENOISE = "denoise", _("denoise")
         DECODE = "decode", _("decode")
 
@@ -181,6 +234,36 @@ class Step(models.Model):
         return f"{self.job_id} {self.name}"
 
 
+def new_file_id() -> str:
+    return f"file-{uuid.uuid4().hex}"
+
+
+class InputFile(models.Model):
+    """A file that a key uploaded to make videos from. Its content is kept once for all rows that have the same."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_file_id, editable=False)
+    key = models.ForeignKey("inference.ApiKey", on_delete=models.CASCADE, related_name="input_files")
+    name = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=32)
+    bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, db_index=True)
+    media_type = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    frames = models.PositiveIntegerField(null=True, help_text="Of a video.")
+    fps = models.FloatField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("uploaded file")
+        verbose_name_plural = _("uploaded files")
+        indexes = (models.Index(fields=("key", "created_at", "id"), name="files_of_key"),)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.name}"
+
+
 class JobEvent(models.Model):
     """A fact in a job's history: it was accepted, started, server_restarted, failed…"""
 
@@ -197,6 +280,22 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.what}"
+
+
+class Preset(models.Model):
+    """Named settings of a model as an operator made them, by the model's name: it outlives the folder."""
+
+    model = models.CharField(max_length=255)
+    name = models.CharField(max_length=64)
+    values = models.JSONField(help_text="The fields of videos.schemas.PresetValues.")
+
+    class Meta:
+        verbose_name = _("preset")
+        verbose_name_plural = _("presets")
+        constraints = (models.UniqueConstraint(fields=("model", "name"), name="preset_once_per_model"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.name}"
 
 
 class Calibration(models.Model):

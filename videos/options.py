@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.options import Group, Option
-from fmlx_site.units import DAYS, IN_GIB, MINUTES, PIXELS, SECONDS
+from fmlx_site.units import DAYS, IN_GIB, IN_MIB, MINUTES, PIXELS, SECONDS
 
 VIDEOS = Group("videos", _("Videos"), _("How many at once, how large, how often they are tried, how long kept."), 30)
 YEAR = 366 * 86_400.0
@@ -55,6 +55,13 @@ BACKOFF_SECONDS = Option[float](
     least=0.0,
     most=3600.0,
 )
+EXTEND_PROMPT = Option[str](
+    "video_extend_prompt",
+    VIDEOS,
+    _("Extend prompts"),
+    _("A chat model of this server makes prompts fuller first, unless a request says otherwise."),
+    choices=(("off", _("no")), ("on", _("yes"))),
+)
 TIMEOUT_SECONDS = Option[float](
     "video_timeout_seconds",
     VIDEOS,
@@ -86,6 +93,51 @@ KEEP_SECONDS = Option[float](
     _("A finished video's files are removed after so long."),
     unit=DAYS,
     least=1.0,
+    most=100 * YEAR,
+)
+INPUT_MAX_BYTES = Option[int](
+    "input_max_bytes",
+    VIDEOS,
+    _("Largest input"),
+    _("Of one picture or video that a client sends; larger ones are refused with 413."),
+    unit=IN_MIB,
+    least=1024,
+    most=2**40,
+)
+INPUT_MAX_PIXELS = Option[int](
+    "input_max_pixels",
+    VIDEOS,
+    _("Most pixels of an input"),
+    _("A picture with more is refused before it is decoded."),
+    unit=PIXELS,
+    least=256,
+    most=2**30,
+)
+FILES_KEY_BYTES = Option[int](
+    "files_key_bytes",
+    VIDEOS,
+    _("Files of one key"),
+    _("All files that one key has uploaded; beyond that, uploads are refused with 413."),
+    unit=IN_GIB,
+    least=0,
+    most=2**60,
+)
+FILES_BYTES = Option[int](
+    "files_bytes",
+    VIDEOS,
+    _("Files of all keys"),
+    _("Together; beyond that, uploads are refused with 507."),
+    unit=IN_GIB,
+    least=0,
+    most=2**60,
+)
+FILES_KEEP_SECONDS = Option[float](
+    "files_keep_seconds",
+    VIDEOS,
+    _("Files are kept"),
+    _("An uploaded file is removed after so long."),
+    unit=DAYS,
+    least=3600.0,
     most=100 * YEAR,
 )
 DISK_FLOOR_BYTES = Option[int](

@@ -17,11 +17,12 @@ PAGE_LENGTH = 50
 
 
 def with_files(rows: QuerySet[VideoJob]) -> QuerySet[VideoJob]:
-    """`has_video` and `has_thumbnail` say which files are still there."""
+    """`has_video`, `has_thumbnail` and `has_input` say which files are still there."""
     here = Artifact.objects.filter(job=OuterRef("pk"), purged_at=None)
     return rows.annotate(
         has_video=Exists(here.filter(variant=Artifact.Variant.VIDEO)),
         has_thumbnail=Exists(here.filter(variant=Artifact.Variant.THUMBNAIL)),
+        has_input=Exists(here.filter(variant=Artifact.Variant.INPUT)),
     )
 
 
@@ -94,6 +95,12 @@ def model_folders() -> list[ModelFolder]:
     return sorted(
         ModelFolder.objects.select_related("node"), key=lambda folder: (not folder.type, folder.name, folder.node.name)
     )
+
+
+def video_folders() -> list[ModelFolder]:
+    """The video models, each once though several nodes may have it; real ones before demos."""
+    found = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).select_related("node").order_by("-rank", "name")
+    return list({folder.name: folder for folder in reversed(found)}.values())[::-1]
 
 
 def tail(path: Path, size: int) -> str:

@@ -42,12 +42,13 @@ TILED = Constants(base=512 * MIB, margin=GIB, per_token=2_900_000)
 PLAIN = Constants(base=700_000_000, margin=512 * MIB, weights=2.0, per_token_and_width=550_000, per_pair=4)
 CONSTANTS = {
     (pipeline, backend): constants
-    for pipeline in ("wan2.2-t2v-a14b", "wan2.2-ti2v-5b")
+    for pipeline in ("wan2.2-t2v-a14b", "wan2.2-i2v-a14b", "wan2.2-ti2v-5b")
     for backend, constants in {"metal": TILED, "cuda": TILED, "cpu": PLAIN}.items()
 }
 # Wan2.2's own sizes (their config.json), for a folder whose configs do not say.
 SIZES = {
     "wan2.2-t2v-a14b": {"heads": 40, "decoder_width": 96},
+    "wan2.2-i2v-a14b": {"heads": 40, "decoder_width": 96},
     "wan2.2-ti2v-5b": {"heads": 24, "decoder_width": 256},
 }
 
@@ -81,6 +82,7 @@ class Predictor:
         decode, attention = tokens_of(width, height) * each, self.attention(width, height, frames)
         alone = {
             "encode": self.weights("text_bytes"),
+            "condition": self.weights("vae_bytes") + decode,  # the encoder is never wider than the decoder
             "denoise": self.weights("expert_bytes") + attention,
             "decode": self.weights("vae_bytes") + decode,
             "mux": 0,

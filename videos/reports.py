@@ -7,7 +7,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from memory import parts_of, say
-from videos import jobs, live, settle, steps
+from videos import jobs, live, pace, steps
 from videos.models import JobEvent, VideoJob
 from videos.progress import PHASES, Meter
 
@@ -25,7 +25,10 @@ class Reports:
         self.keys: set[str] = set()
 
     async def begin(self) -> None:
-        self._meter = Meter(expected=await sync_to_async(settle.phase_seconds)(self._job) or Meter().expected)
+        job = self._job
+        shape = {"width": job.width, "height": job.height, "frames": job.frames, "steps": job.steps}
+        if seconds := await sync_to_async(pace.expected)(job.model, **shape):
+            self._meter = Meter(seconds, learned=True)
 
     async def take(self, event: dict[str, Any]) -> None:
         """One `event` of the worker's."""

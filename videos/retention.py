@@ -10,6 +10,7 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from videos import jobs, live, options, steps, storage
+from videos.inputs import files, folders
 from videos.models import Artifact, VideoJob
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,8 @@ def enforce() -> list[VideoJob]:
     for job in _kept().filter(expires_at__lte=timezone.now()):
         purge(job)
     steps.keep_house()
+    files.keep_house()
+    folders.remove_strays()
     return _bring_forward(_beyond_the_limits())
 
 

@@ -1,5 +1,6 @@
 """The shapes of the Videos API: OpenAI's fields and ours."""
 
+import json
 from typing import Annotated, Any, Literal, Self, cast
 
 from ninja import Schema
@@ -30,25 +31,158 @@ Status = Literal["queued", "in_progress", "completed", "failed"]
 Text = Annotated[str, AfterValidator(_text), Field(max_length=32_000)]
 
 
-class CreateVideo(Schema):
-    """What a client may send to `POST /v1/videos`."""
+def _list(value: Any) -> Any:
+    """A form has JSON text in the place of a list."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a list, or in a form a list as JSON") from None
+
+
+Strength = Annotated[Number, Field(ge=-4, le=4)]
+
+
+class LoraAsked(Schema):
+    """`strength` holds for an expert that has none of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[Text, Field(min_length=1, max_length=128)]
+    strength: Strength = 1.0
+    strength_high: Strength | None = None
+    strength_low: Strength | None = None
+
+
+Loras = Annotated[list[LoraAsked], BeforeValidator(_list), Field(max_length=8)]
+
+
+FILE_OR_ID: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "format": "binary"},
+        {"type": "string", "description": "A data URL, base64, or the id of an uploaded file. No URL is fetched."},
+        {"type": "object", "properties": {"file_id": {"type": "string"}, "image_url": {"type": "string"}}},
+    ]
+}
+VIDEO_OR_ID: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "format": "binary"},
+        {"type": "object", "properties": {"id": {"type": "string", "description": "Of a video or of a file."}}},
+    ]
+}
+
+
+class Remix(Schema):
+    """What a client may send to `POST /v1/videos/{id}/remix`."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     prompt: Annotated[Text, Field(min_length=1, description="What the clip shows.")]
+
+
+class Asked(Remix):
+    """What may be said of every clip."""
+
     model: Annotated[Text, Field(max_length=255)] | None = None
-    size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$", description="WIDTHxHEIGHT in pixels.")] = None
-    width: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
-    height: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
-    seconds: Annotated[Number, Field(gt=0, le=3600)] | None = None
-    frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
-    fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
     steps: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] | None = None
     negative_prompt: Text | None = None
     guidance_scale: Annotated[Number, Field(ge=0, le=100)] | None = None
     guidance_scale_2: Annotated[Number, Field(ge=0, le=100)] | None = None
     flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
+
+
+class PresetValues(Schema):
+    """What a preset may set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$")] = None
+    frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
+    steps: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    guidance_scale: Annotated[Number, Field(ge=0, le=100)] | None = None
+    guidance_scale_2: Annotated[Number, Field(ge=0, le=100)] | None = None
+    flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
+    negative_prompt: Text | None = None
+    boundary_ratio: Annotated[Number, Field(gt=0, lt=1)] | None = None
+    loras: Loras | None = None
+
+
+class VideoLora(Schema):
+    object: Literal["video.lora"] = "video.lora"
+    name: str
+    bytes: int
+    experts: list[Literal["high", "low"]]
+
+
+class VideoLoraList(Schema):
+    object: Literal["list"] = "list"
+    data: list[VideoLora]
+
+
+class VideoPreset(Schema):
+    """Settings with a name, and what they would make of a model, predicted."""
+
+    object: Literal["video.preset"] = "video.preset"
+    model: str
+    name: str
+    values: dict[str, Any]
+    size: str | None
+    frames: int | None
+    fps: int | None
+    steps: int | None
+    predicted_memory_bytes: int | None
+    predicted_seconds: float | None = Field(description="None while the model has made nothing on this server.")
+    refused: str | None = Field(description="Why it could not be made here.")
+
+
+class VideoPresetList(Schema):
+    object: Literal["list"] = "list"
+    data: list[VideoPreset]
+
+
+class EditVideo(Asked):
+    """What a client may send to `POST /v1/videos/edits`."""
+
+    video: Annotated[Any, Field(json_schema_extra=VIDEO_OR_ID)]
+    strength: Annotated[Number, Field(gt=0, le=1, description="How different from the video; 1 is a new one.")] = 0.8
+
+
+class ExtendVideo(Asked):
+    """What a client may send to `POST /v1/videos/extensions`."""
+
+    video: Annotated[Any, Field(json_schema_extra=VIDEO_OR_ID)]
+    seconds: Annotated[Number, Field(gt=0, le=3600, description="Of what is added; the answer's are the total.")]
+
+
+class CreateVideo(Asked):
+    """What a client may send to `POST /v1/videos`."""
+
+    preset: Annotated[Text, Field(max_length=64, description="Named settings, of GET /v1/videos/presets.")] | None = (
+        None
+    )
+    extend_prompt: Annotated[
+        bool | None, Field(description="Whether a chat model of this server makes the prompt fuller first.")
+    ] = None
+    n: (
+        Annotated[Whole, Field(ge=1, le=16, description="So many videos, with seeds that follow one another.")] | None
+    ) = None
+    input_reference: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
+    last_frame: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
+    resize_mode: Annotated[
+        Literal["crop", "pad", "adaptive"],
+        Field(description="How a picture comes to the size; adaptive takes a size of its shape."),
+    ] = "crop"
+    size: Annotated[str | None, Field(pattern=r"^\d{1,5}x\d{1,5}$", description="WIDTHxHEIGHT in pixels.")] = None
+    width: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
+    height: Annotated[Whole, Field(ge=16, le=16_384)] | None = None
+    seconds: Annotated[Number, Field(gt=0, le=3600)] | None = None
+    frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
+    boundary_ratio: Annotated[Number, Field(gt=0, lt=1)] | None = None
+    loras: Annotated[Loras | None, Field(description="LoRAs of this server by name, of GET /v1/videos/loras.")] = None
 
 
 class JobError(Schema):
@@ -73,6 +207,12 @@ class Video(Schema):
     remixed_from_video_id: str | None = None
     error: JobError | None
 
+    preset: str | None
+    batch_id: str | None
+    custom_id: str | None
+    task: str | None
+    source_video_id: str | None
+    starts_from: list[str]
     phase: str
     step: int
     total_steps: int
@@ -80,10 +220,13 @@ class Video(Schema):
     fps: int
     steps: int
     seed: int
+    original_prompt: str | None
     negative_prompt: str | None
     guidance_scale: float | None
     guidance_scale_2: float | None
     flow_shift: float | None
+    boundary_ratio: float | None
+    loras: list[dict[str, Any]]
     eta_seconds: float | None
     preview_number: int | None
     queue_position: int | None
@@ -107,19 +250,29 @@ class Video(Schema):
             expires_at=int(job.expires_at.timestamp()) if job.expires_at else None,
             prompt=job.prompt,
             size=f"{job.width}x{job.height}",
-            seconds=f"{job.frames / job.fps:.6g}",
+            seconds=f"{job.total_frames / job.fps:.6g}",
+            remixed_from_video_id=job.source_video if job.task == VideoJob.Task.REMIX else None,
             error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
+            preset=job.preset or None,
+            batch_id=job.batch_id,
+            custom_id=job.custom_id or None,
+            task=job.task or None,
+            source_video_id=job.source_video or None,
+            starts_from=[name for name in ("picture", "last_picture", "clip") if name in job.inputs],
             phase=job.phase or job.status,
             step=job.step,
             total_steps=job.total_steps,
-            frames=job.frames,
+            frames=job.total_frames,
             fps=job.fps,
             steps=job.steps,
             seed=job.seed,
+            original_prompt=job.original_prompt or None,
             negative_prompt=job.negative_prompt,
             guidance_scale=job.guidance_scale,
             guidance_scale_2=job.guidance_scale_2,
             flow_shift=job.flow_shift,
+            boundary_ratio=job.boundary_ratio,
+            loras=job.loras,
             eta_seconds=job.eta_seconds,
             preview_number=job.preview_number or None,
             queue_position=queue_position,
@@ -136,6 +289,39 @@ class Video(Schema):
 class VideoList(Schema):
     object: Literal["list"] = "list"
     data: list[Video]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class RequestCounts(Schema):
+    total: int
+    completed: int
+    failed: int
+
+
+class Batch(Schema):
+    """OpenAI's Batch, of videos. What was uploaded is not kept as a file."""
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: Literal["/v1/videos"] = "/v1/videos"
+    status: Literal["in_progress", "completed", "cancelling", "cancelled"]
+    errors: None = None
+    input_file_id: None = None
+    output_file_id: None = None
+    error_file_id: None = None
+    completion_window: Literal["24h"] = "24h"
+    created_at: int
+    in_progress_at: int | None
+    completed_at: int | None
+    cancelled_at: int | None
+    request_counts: RequestCounts
+
+
+class BatchList(Schema):
+    object: Literal["list"] = "list"
+    data: list[Batch]
     first_id: str | None
     last_id: str | None
     has_more: bool

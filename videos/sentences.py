@@ -24,6 +24,8 @@ SENTENCES.update(
         "paused_waits": _("It was paused, and goes on when it is resumed."),
         "was_denoising": _("It was denoising, step %(step)s of %(total)s; what was computed is kept."),
         "was_decoding": _("It was decoding, slice %(step)s of %(total)s; the latents that were computed are kept."),
+        "prompt_waits": _("A chat model makes its prompt fuller first."),
+        "prompt_extended": _("A chat model made the prompt fuller; what was asked is kept."),
         "went_on": _("%(done)s of %(total)s denoise steps were done before."),
         "node_failed": _("The node failed while it looked after the job; its log says why."),
         "node_silent": _("The node that ran the job has not been heard of."),

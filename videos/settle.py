@@ -13,7 +13,6 @@ from videos.errors import FenceLost
 from videos.models import Artifact, Attempt, VideoJob
 from videos.outcome import Outcome
 
-LOOK_BACK = 5
 MOST_DOUBLINGS = 6  # of the back-off: 5 s become no more than 5 minutes and 20 s
 
 
@@ -113,21 +112,3 @@ def merged(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         for name in ("mlx_peak_bytes", "peak_memory_bytes"):
             both[name] = max(before[name], after[name])
     return both
-
-
-def phase_seconds(job: VideoJob) -> dict[str, float]:
-    """Seconds each phase took the last time this model made a clip of this shape; empty when it never did."""
-    same = VideoJob.objects.filter(
-        status=VideoJob.Status.COMPLETED,
-        model=job.model,
-        width=job.width,
-        height=job.height,
-        frames=job.frames,
-        steps=job.steps,
-    )
-    for last in same.order_by("-completed_at")[:LOOK_BACK]:
-        attempt = last.attempts.filter(outcome="completed").last()
-        seconds: dict[str, float] = attempt.manifest.get("phase_seconds", {}) if attempt else {}
-        if attempt and attempt.number == 1 and "denoising" in seconds:  # it did the whole of it
-            return seconds
-    return {}

@@ -14,11 +14,12 @@ from videos.schemas import CreateVideo
 # Latent frames cover 4 frames each after the first; a side is patches of 2 latents of 8 (or 16) pixels.
 # mlx-gen 0.38 `Wan2_2_TI2V.generate_video` rounds the same way, silently.
 FRAMES_PER_LATENT = 4
-SIDE_MULTIPLE = {"wan2.2-t2v-a14b": 16, "wan2.2-ti2v-5b": 32}
+SIDE_MULTIPLE = {"wan2.2-t2v-a14b": 16, "wan2.2-i2v-a14b": 16, "wan2.2-ti2v-5b": 32}
 
 # The models' own 480p recipes: https://github.com/Wan-Video/Wan2.2, wan/configs.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "wan2.2-t2v-a14b": {"size": "832x480", "frames": 81, "fps": 16, "steps": 40},
+    "wan2.2-i2v-a14b": {"size": "832x480", "frames": 81, "fps": 16, "steps": 40},
     "wan2.2-ti2v-5b": {"size": "1280x704", "frames": 121, "fps": 24, "steps": 50},
 }
 
@@ -55,7 +56,8 @@ def shape_of(request: CreateVideo, pipeline: str, defaults: dict[str, Any]) -> S
         steps=request.steps or int(merged["steps"]),
         seed=request.seed if request.seed is not None else secrets.randbelow(2**31),
     )
-    _check(request, shape)
+    size_field = "width" if request.width else "height" if request.height else "size"
+    check(shape, size_field=size_field, frames_field="frames" if request.frames else "seconds")
     return shape
 
 
@@ -69,14 +71,17 @@ def _up(side: int, multiple: int) -> int:
 
 
 def _frames(request: CreateVideo, fps: int, default: int) -> int:
-    wanted = request.frames or (request.seconds * fps if request.seconds else default)
-    return FRAMES_PER_LATENT * math.ceil(max(0, wanted - 1) / FRAMES_PER_LATENT) + 1
+    return rounded_up(request.frames or (request.seconds * fps if request.seconds else default))
 
 
-def _check(request: CreateVideo, shape: Shape) -> None:
+def rounded_up(frames: float) -> int:
+    """To whole groups of latent frames after the first."""
+    return FRAMES_PER_LATENT * math.ceil(max(0, frames - 1) / FRAMES_PER_LATENT) + 1
+
+
+def check(shape: Shape, *, size_field: str, frames_field: str) -> None:
+    """Raises InvalidRequest above a limit of this server; names the field and the limit."""
     pixels = shape.width * shape.height
-    size_field = "width" if request.width else "height" if request.height else "size"
-    frames_field = "frames" if request.frames else "seconds"
     for field, value, limit, sentence in (
         (size_field, pixels, options.MAX_PIXELS.value, PIXELS),
         (frames_field, shape.frames, options.MAX_FRAMES.value, FRAMES),

@@ -14,7 +14,8 @@ from django.utils import timezone
 from videos.models import Step, VideoJob
 
 log = structlog.get_logger(__name__)
-ORDER = ("encode", "denoise", "decode", "mux")
+ORDER = ("encode", "condition", "denoise", "decode", "mux")
+INPUTS = ("picture", "last_picture", "clip")  # were there before the job, and no worker makes them
 ENDED = (VideoJob.Status.COMPLETED, VideoJob.Status.FAILED)
 FAILED_KEPT = timedelta(days=1)  # a failed job may be put back in line
 STRAY_SECONDS = 600.0  # a file is older than this before the lack of a row counts against it
@@ -41,14 +42,17 @@ def made(job_id: str, name: str, *, key: str, size: int, reused: bool) -> None:
 
 def left(job_id: str) -> list[str]:
     """The steps that are still to be done, mux among them."""
-    done = set(Step.objects.filter(job=job_id).exclude(made_at=None).values_list("name", flat=True))
-    furthest = max((ORDER.index(name) for name in done), default=-1)
-    return list(ORDER[furthest + 1 :])
+    rows = Step.objects.filter(job=job_id)
+    names = set(rows.values_list("name", flat=True))
+    done = set(rows.exclude(made_at=None).values_list("name", flat=True))
+    order = [name for name in ORDER if name != "condition" or names & set(INPUTS)]
+    furthest = max((order.index(name) for name in done if name in order), default=-1)
+    return order[furthest + 1 :]
 
 
 def forget(job_id: str) -> None:
     """Something that was made is not there any more: the job's steps are to be done again."""
-    Step.objects.filter(job=job_id).update(made_at=None)
+    Step.objects.filter(job=job_id).exclude(name__in=INPUTS).update(made_at=None)
 
 
 def keys_of(job_id: str) -> list[str]:

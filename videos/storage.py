@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from django.conf import settings
 
 from videos import options
 from videos.models import Artifact, VideoJob
+
+STRAY_SECONDS = 600.0
 
 
 def work_folder(node: str, job: VideoJob) -> Path:
@@ -83,6 +86,14 @@ def _sync(folder: Path) -> None:
 def path_of(artifact: Artifact) -> Path:
     path: Path = settings.FMLX.artifacts / artifact.path
     return path
+
+
+def is_old(path: Path) -> bool:
+    """Whether it was there for so long that whoever is writing its row would be done."""
+    try:
+        return path.stat().st_mtime < time.time() - STRAY_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def discard(folder: Path) -> None:

@@ -1,10 +1,13 @@
 from django.urls import path
 
-from videos import views
+from videos import preset_views, views
 
 urlpatterns = [
     path("", views.videos, name="videos"),
     path("aside/", views.aside, name="videos-aside"),
+    path("estimate/", preset_views.estimate, name="video-estimate"),
+    path("presets/", preset_views.all_presets, name="video-presets"),
+    path("presets/<str:model>/", preset_views.preset, name="video-preset"),
     path("rescan/", views.rescan, name="videos-rescan"),
     path("<str:video_id>/", views.detail, name="video"),
     path("<str:video_id>/card/", views.card, name="video-card"),

@@ -20,7 +20,7 @@ from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
 from videos.api import serve_preview, serve_variant
 from videos.errors import AlreadyFinished, IdempotencyConflict
-from videos.forms import VideoForm, new_token, video_models
+from videos.forms import VideoForm, again, new_token
 from videos.models import VideoJob
 
 LOG_TAIL_BYTES = 64 * 1024
@@ -34,12 +34,14 @@ def videos(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}
-    return _list(request, VideoForm(video_models(folders), initial=given or None), folders)
+    if earlier := VideoJob.objects.filter(pk=request.GET.get("again", "")).first():
+        given = again(earlier) | given
+    return _list(request, VideoForm(folders, initial=given or None), folders)
 
 
 @permission_required("videos.add_videojob", raise_exception=True)
 def _create(request: HttpRequest, folders: list[Any]) -> HttpResponse:
-    form = VideoForm(video_models(folders), request.POST)
+    form = VideoForm(folders, request.POST, files=request.FILES)
     status = HTTPStatus.BAD_REQUEST
     if form.is_valid():
         try:
@@ -69,7 +71,7 @@ def _accepted(request: HttpRequest, job: VideoJob, folders: list[Any]) -> HttpRe
     if not _is_htmx(request):
         messages.success(request, _("The video is in the queue."))
         return redirect("videos")
-    form = VideoForm(video_models(folders), initial={"model": job.model})
+    form = VideoForm(folders, initial={"model": job.model})
     return render(request, "videos/_form.html", {"form": form, "accepted": job})
 
 
@@ -145,7 +147,7 @@ def _detail(video_id: str) -> dict[str, Any]:
 @require_safe
 @allowed("videos.view_videojob")
 async def content(request: HttpRequest, video_id: str) -> HttpResponseBase:
-    """The file, with Range, for the player."""
+    """The file, with Range, for the player; or the picture that it started from."""
     job = await VideoJob.objects.filter(pk=video_id).afirst()
     if job is None:
         raise Http404

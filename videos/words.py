@@ -20,6 +20,7 @@ PHASES: dict[str, Word] = {
     "paused": _("Paused"),
     "loading": _("Loading the model"),
     "encoding": _("Reading the prompt"),
+    "conditioning": _("Reading what it starts from"),
     "denoising": _("Denoising"),
     "decoding": _("Decoding frames"),
     "muxing": _("Writing the file"),
@@ -38,6 +39,9 @@ CODES: dict[str, Word] = {
     "paused": _("Paused"),
     "resumed": _("Resumed"),
     "went_on": _("Went on from where it was"),
+    "prompt_extended": _("The prompt was made fuller"),
+    "prompt_kept": _("The prompt was left as it was asked"),
+    "input_missing": _("What the video starts from is not there any more"),
     "artifact_missing": _("Something that was made before is gone, and is made again"),
     "aborted": _("The worker was asked to stop"),
     "changed_hands": _("The job was given to another worker"),
@@ -55,11 +59,22 @@ CODES: dict[str, Word] = {
     "worker_crashed": _("The worker crashed"),
     "worker_error": _("The worker failed"),
     "worker_launch_failed": _("The worker did not start"),
+    "lora_invalid": _("A LoRA does not fit the model"),
     "output_invalid": _("The file that was made is not a whole video"),
 }
 
+TASKS: dict[str, Word] = {
+    "remix": _("Remix of"),
+    "edit": _("Edit of"),
+    "extension": _("Continues"),
+}
+
 STEPS: dict[str, Word] = {
+    "picture": _("First picture"),
+    "last_picture": _("Last picture"),
+    "clip": _("Earlier video"),
     "encode": _("Prompt embeddings"),
+    "condition": _("What it starts from, encoded"),
     "denoise": _("Latents"),
     "decode": _("Raw frames"),
 }
@@ -73,6 +88,9 @@ SENTENCES: dict[str, Word] = {
     "finished": _("Finished: {0}"),
     "failed": _("Failed: {0}"),
     "added": _("Added: {0}"),
+    "chosen": _("The chosen picture, {0}"),
+    "no_preview": _("{0} cannot be shown by this browser."),
+    "take_away": _("Take it away"),
 }
 
 

@@ -16,6 +16,7 @@ from mlx_lm.models.cache import TokenBuffer
 
 from inference.engine.bounds import EMPTY, KV_STEP, Held, rounded
 from inference.engine.cache.layers import row_of
+from inference.engine.guides.masks import masked, told
 from inference.engine.requests import Sequence
 from inference.engine.sampling import Processor, Sampler, draw, processors_for, sampler_for
 
@@ -97,7 +98,8 @@ class Batch:
         inputs = self._inputs
         before = [row.logprobs for row in self.rows]
         logits = self._processed(self._model(inputs[:, None], cache=self._cache)[:, -1, :], inputs)
-        asked = [at for at, row in enumerate(self.rows) if row.sequence.request.parameters.logprobs]
+        logits = self._guided(logits, inputs)
+        asked = [at for at, row in enumerate(self.rows) if row.sequence.request.parameters.scored]
         logprobs = _logprobs(logits, asked)
         self._inputs = draw([row.sampler for row in self.rows], logits)
         mx.async_eval(self._inputs, logprobs, [row.context.state for row in self.rows if row.context])
@@ -121,6 +123,18 @@ class Batch:
                     one = processor(tokens, one)
             found.append(one)
         return mx.concatenate(found)
+
+    def _guided(self, logits: mx.array, inputs: mx.array) -> mx.array:
+        """Masks are filled while the forward is under way: the tokens it was fed are known, since they came before."""
+        guided = [(at, row.sequence, row.sequence.guide) for at, row in enumerate(self.rows) if row.sequence.guide]
+        if not guided:
+            return logits
+        mx.async_eval(logits)
+        tokens: list[int] = inputs.tolist()
+        for at, sequence, guide in guided:
+            if not self.rows[at].fresh:
+                told(sequence, guide, tokens[at])
+        return masked(logits, guided)
 
     def cache_of(self, sequence: Sequence) -> Cache:
         """What a sequence has in the cache: all its tokens, since the next is under way. Nothing is copied but windows

@@ -14,8 +14,8 @@ CHAT_TEMPLATE = (
     "{%- elif messages[0].role == 'system' %}<|im_start|>system\n{{ messages[0].content }}<|im_end|>\n{%- endif %}"
     "{%- for message in messages %}{%- if not (loop.first and message.role == 'system') %}"
     "<|im_start|>{{ message.role }}\n{{ message.content or '' }}"
-    "{%- for call in message.tool_calls or [] %}"
-    '<tool_call>{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}</tool_call>'
+    "{%- for tool_call in message.tool_calls or [] %}{%- set tool_call = tool_call.function or tool_call %}"
+    '<tool_call>{"name": "{{ tool_call.name }}", "arguments": {{ tool_call.arguments | tojson }}}</tool_call>'
     "{%- endfor %}<|im_end|>\n{%- endif %}{%- endfor %}"
     "{%- if add_generation_prompt %}<|im_start|>assistant\n{%- endif %}"
 )

@@ -315,5 +315,7 @@ class Engine:
         }
 
 
-def _engine_error(fault: str) -> Refusal:
+def _engine_error(fault: str | Refusal) -> Refusal:
+    if isinstance(fault, Refusal):
+        return fault
     return Refusal(500, "engine_error", f"The engine could not go on with this request: {fault}")

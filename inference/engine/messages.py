@@ -20,9 +20,11 @@ node → engine
              message may have `reasoning_content` and `tool_calls: [{id, type: "function", function: {name, arguments:
              JSON text or object}}]`, and a message of role "tool" answers the call of its `tool_call_id`.
              `tools` are OpenAI's: [{type: "function", function: {name, description?, parameters?, strict?}}].
-             `tool_choice` is "auto", "none" (the model does not see the tools), "required", or {name}.
-             `reasoning` is {enabled?: bool, effort?: str, budget?: int}: think or not, if the model leaves the choice;
-             how hard, as the model's template names it; and how many tokens of thought at most, then it is ended.
+             `tool_choice` is "auto", "none" (the model does not see the tools), "required", {name}, or {names, mode:
+             "auto" | "required"}, of those that may be called.
+             `reasoning` is {enabled?: bool, effort?: str, budget?: int, place?: str}: think or not, if the model leaves
+             the choice; how hard, as its template names it; and how many tokens of thought at most, then it is ended.
+             `place` is what the client calls that, for refusals; so it is in `structure`.
     abort    {id}    ends one request, at the latest after the prefill chunk or the decode step that is running
              `lease_grows`: the node answers `event lease` with `lease`; a prompt that is too large for the lease waits
              for that, and is refused as 413 only when the node has said that there can never be enough.
@@ -34,9 +36,11 @@ parameters, all optional
     stream=false  max_tokens (absent: up to the context)  temperature  top_p  top_k  min_p  (absent: the model's
     generation_config, else 1, 1, 0, 0)  repetition_penalty=1  presence_penalty=0  frequency_penalty=0
     logit_bias={"token id": bias}  seed  stop="text" | [up to 16 texts]  ignore_eos=false  n=1 (up to 16)
+    best_of (n to 16: so many are made, and the n with the best mean logprob given; not with stream)
     logprobs=false  top_logprobs=0 (up to 20)
     structure: {json_object: true} | {json_schema: {...}} | {regex: "..."} | {choice: ["...", ...]} | {grammar: "..."}
-             what the answer is forced to be, from where the thought ends; a grammar is in Lark's form or in GBNF
+             what the answer is forced to be, from where the thought ends; a grammar is in Lark's form or in GBNF.
+             With `lenient: true`, what of a schema it cannot be held to is left out of it, else that is refused.
     cache=true  (false: this prompt is neither looked up in the prefix cache nor kept there)
     tokenise=false (true: nothing is computed, and parameters are not looked at: which tokens are the prompt, with
     `strings` also as they are spelt, without `ids` only how many; with `tokens` in place of a prompt: their text)
@@ -82,7 +86,8 @@ engine → node, about a request. First one of
     event tokenised {id, count, context_limit, ids?, strings?, text?}     the end of a request with `tokenise`
 then, if it was accepted
     event prefill  {id, done, total}    after every chunk but the last; tokens
-    event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?}, ...]}
+    event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?,
+              warning?}, ...]}
              What one tick gave to every streamed request, one line for all. `index` is the choice (n > 1), `tokens`
              how many tokens this took, `reason` is there in the last delta of a choice: "stop" (end token or stop
              text; the stop text itself is not sent), "tool_calls" (it ended by itself, and called), "length". A delta

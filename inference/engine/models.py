@@ -18,6 +18,7 @@ from inference.engine.bounds import Bounds
 from inference.engine.detokenise import Vocabulary
 from inference.engine.dimensions import Dimensions, read, text_part
 from inference.engine.readings import backend
+from inference.engine.speech.marks import Marks
 from memory.protocol import WorkerFailed
 
 SAMPLES, SAMPLE_BYTES = 16, 64 * 1024  # of every weight file: two fine-tunes of one model differ nearly everywhere
@@ -32,6 +33,7 @@ class Loaded:
     model: nn.Module
     tokenizer: Any
     vocabulary: Vocabulary
+    marks: Marks
     config: dict[str, Any]
     dimensions: Dimensions
     context_window: int
@@ -75,11 +77,13 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
     total = sum(array.nbytes for array in weights)
     if total > lease:
         raise WorkerFailed("lease_too_small", f"The weights take {total:,} bytes and the lease is {lease:,}.")
-    _materialise(weights, total, progress)
+    materialise(weights, total, progress)
+    marks = Marks.of(tokenizer)
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        vocabulary=Vocabulary(tokenizer._tokenizer, _markers(tokenizer)),  # noqa: SLF001 - the wrapper hides len()
+        vocabulary=Vocabulary(tokenizer._tokenizer, marks.all_tokens),  # noqa: SLF001 - the wrapper hides len()
+        marks=marks,
         config=config,
         dimensions=dimensions,
         context_window=dimensions.context,
@@ -100,13 +104,7 @@ def _lazily(folder: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
     return model, tokenizer, config
 
 
-def _markers(tokenizer: Any) -> set[int]:
-    """Tokens around reasoning and tool calls: whoever reads the text needs to see them."""
-    names = ("think_start_tokens", "think_end_tokens", "tool_call_start_tokens", "tool_call_end_tokens")
-    return {token for name in names for token in getattr(tokenizer, name) or ()}
-
-
-def _materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
+def materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
     done, said = 0, 0
     for array in weights:
         mx.eval(array)
@@ -163,6 +161,8 @@ def facts(loaded: Loaded, folder: Path, context_limit: int) -> dict[str, Any]:
         "eos_token_ids": sorted(loaded.eos),
         "bos_token_id": tokenizer.bos_token_id,
         "chat_template": bool(tokenizer.has_chat_template),
+        "tools": loaded.marks.family or None,
+        "thinks": loaded.marks.think_start is not None,
         "dtype": str(loaded.dtype).removeprefix("mlx.core."),
         "parameters": loaded.parameters,
         "weights_bytes": loaded.weights_bytes,

@@ -34,11 +34,22 @@ class Parameters:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     n: int = 1
+    best_of: int = 0  # so many are made, and the `n` likeliest of them given; 0: just those
     logprobs: bool = False
     top_logprobs: int = 0
     cache: bool = True
     cache_salt: str = ""
     probe: bool = False  # only asks what of the prompt is cached
+
+    @property
+    def width(self) -> int:
+        """Choices that are made."""
+        return max(self.n, self.best_of)
+
+    @property
+    def scored(self) -> bool:
+        """The likelihood of every token is needed."""
+        return self.logprobs or self.best_of > self.n
 
 
 def parse(message: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: int) -> Parameters:
@@ -48,7 +59,7 @@ def parse(message: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: i
         Refusal: 400 invalid_value, naming the parameter.
     """
     given = {**defaults, **{name: value for name, value in message.items() if value is not None}}
-    return Parameters(
+    chosen = Parameters(
         stream=_flag(given, "stream"),
         max_tokens=_whole(given, "max_tokens", 1, 2**31) if "max_tokens" in given else None,
         temperature=_number(given, "temperature", 0, 2, 1.0),
@@ -63,12 +74,16 @@ def parse(message: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: i
         stop=_stops(given.get("stop", ())),
         ignore_eos=_flag(given, "ignore_eos"),
         n=_whole(given, "n", 1, MAX_CHOICES, 1),
+        best_of=_whole(given, "best_of", 1, MAX_CHOICES) if "best_of" in given else 0,
         logprobs=_flag(given, "logprobs"),
         top_logprobs=_whole(given, "top_logprobs", 0, MAX_TOP_LOGPROBS, 0),
         cache=_flag(given, "cache", default=True),
         probe=_flag(given, "probe"),
         cache_salt=_text(given, "cache_salt", MAX_SALT_CHARACTERS),
     )
+    if chosen.best_of and (chosen.best_of < chosen.n or (chosen.stream and chosen.best_of > chosen.n)):
+        raise invalid("best_of", "'best_of' must be at least 'n', and equal to it in a stream.")
+    return chosen
 
 
 def invalid(name: str, message: str) -> Refusal:

@@ -5,25 +5,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inference.engine.detokenise import Detokeniser
-from inference.engine.messages import Timings, Usage
+from inference.engine.guides.guide import Guide
+from inference.engine.messages import Refusal, Timings, Usage
 from inference.engine.parameters import Parameters
+from inference.engine.speech.pieces import Piece
+from inference.engine.speech.speech import Speech
 from inference.engine.stopping import StopMatcher
 
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """One choice of a request. `tokens` is the prompt and all that was generated."""
+    """One choice of a request. `tokens` is the prompt and all that was generated; without a guide any token may
+    come."""
 
     request: "Request"
     index: int
     tokens: list[int]
     text: Detokeniser
+    speech: Speech
     stops: StopMatcher
+    guide: Guide | None = None
     generated: int = 0
+    score: float = 0.0  # the sum of its logprobs, if they are asked for
+    thought: int = 0  # tokens of those that were generated
     reason: str | None = None
     stopped_by: str | int | None = None
-    fault: str = ""  # set when its own sampler or processors failed
-    parts: list[str] = field(default_factory=list)
+    fault: str | Refusal = ""  # set when its own sampler, processors or guide failed
+    pieces: list[Piece] = field(default_factory=list)  # all that it said, if it is not streamed
     logprobs: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -58,7 +66,9 @@ class Request:
 
     @property
     def usage(self) -> Usage:
-        return Usage(len(self.prompt), sum(sequence.generated for sequence in self.sequences), self.cached_tokens)
+        generated = sum(sequence.generated for sequence in self.sequences)
+        thought = sum(sequence.thought for sequence in self.sequences)
+        return Usage(len(self.prompt), generated, self.cached_tokens, thought)
 
     def timings(self) -> Timings:
         now = time.monotonic()

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import mlx.core as mx
 from mlx_lm.utils import maybe_set_recommended_wired_limit
 
-from inference.engine import models, settings
+from inference.engine import blas, models, settings
+from inference.engine.answering import Answering
 from inference.engine.cache.prefix import PrefixCache
 from inference.engine.cache.ssd import QUEUE_BYTES, SsdTier
 from inference.engine.engine import Engine
 from inference.engine.gate import Gate
+from inference.engine.guides.compiler import Compiler
 from inference.engine.intake import Intake
 from inference.engine.messages import Json
 from inference.engine.models import Loaded
@@ -46,6 +48,7 @@ def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) ->
         channel.event("loading", step=step, total=total)
 
     loaded = models.open_model(chosen.model_dir, chosen.lease_bytes, progress)
+    blas.settle(loaded.weights_bytes)
     tested = self_test(loaded)
     loaded.dimensions = tested.dimensions
     readings = LiveReadings()
@@ -88,10 +91,12 @@ def _require_room(gate: Gate) -> None:
 
 def _intake(channel: Channel, loaded: Loaded, chosen: Settings, limit: int, engine: Engine) -> Intake:
     vocab = loaded.dimensions.vocab
+    width = max(vocab, loaded.vocabulary.size)
     return Intake(
         channel,
-        Templates(loaded.tokenizer, vocab, loaded.vocabulary.longest_token_bytes, limit),
+        Templates(loaded.tokenizer, loaded.marks, vocab, loaded.vocabulary.longest_token_bytes, limit),
         loaded.vocabulary,
+        Answering(loaded.marks, Compiler(loaded.tokenizer, width, loaded.eos), loaded.eos, width),
         defaults=models.generation_defaults(chosen.model_dir),
         vocab_size=vocab,
         context_limit=limit,

@@ -3,38 +3,104 @@
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from inference.engine import wish
 from inference.engine.messages import Refusal
 from inference.engine.parameters import invalid
+from inference.engine.speech.marks import Marks
+from inference.engine.speech.speech import Start
 from inference.engine.turns import Turns
+from inference.engine.wish import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`points`: how many of the tokens a later prompt may begin with too, as `turns` has it; `start`: how the answer
+    begins."""
+
+    tokens: list[int]
+    points: tuple[int, ...] = ()
+    start: Start = Start.TEXT
+    thinks: bool = False  # a thought is to be expected
 
 
 class Templates:
     """`tokenizer` is mlx-lm's wrapper of transformers' own."""
 
-    def __init__(self, tokenizer: Any, vocab_size: int, longest_token: int, context_limit: int) -> None:
+    def __init__(self, tokenizer: Any, marks: Marks, vocab_size: int, longest_token: int, context_limit: int) -> None:
         self._wrapper, self._tokenizer = tokenizer, tokenizer._tokenizer  # noqa: SLF001 - to see what it overrides
+        self._marks = marks
+        self._source = str(getattr(self._tokenizer, "chat_template", "") or "")
         self._vocab_size, self._longest_token, self._context_limit = vocab_size, longest_token, context_limit
         plain = type(self._tokenizer).encode is PreTrainedTokenizerBase.encode
         self._backend = getattr(self._tokenizer, "backend_tokenizer", None) if plain else None
         self._one_at_a_time = threading.Lock()  # a tokenizer that is Python promises nothing to two threads
         self._turns = Turns(self._render, lambda text: self._encode(text, "messages", special=False) if text else [])
 
-    def prompt(self, message: Mapping[str, Any]) -> tuple[list[int], tuple[int, ...]]:
-        """The tokens of a request, and how many of them a later one may begin with too, as `turns` has it.
-
-        Raises:
-            Refusal: 400, saying what is wrong with it.
-        """
+    def prompt(self, message: Mapping[str, Any], asked: Wish) -> Prompt:
+        """Raises Refusal: 400, saying what is wrong with it."""
         if message.get("kind") != "chat":
-            return self._completion(message), ()
+            return Prompt(self._completion(message))
+        message = {**message, "tools": list(asked.shown), "template": self._options(message, asked)}
         text = self._render(message)
         tokens = self._encode(text, "messages", special=False)
-        return tokens, self._turns.points(message, text, len(tokens))
+        points = self._turns.points(message, text, len(tokens))
+        return Prompt(tokens, points, self._start(message, text), self._thinks(asked))
+
+    def wish(self, message: Mapping[str, Any]) -> Wish:
+        """What is asked beside the messages. Raises Refusal: 400, also when the model has no such thing."""
+        if message.get("kind") != "chat":
+            return Wish()
+        asked = wish.parse(message)
+        if asked.shown and not self.knows_tools:
+            what = "This model does not call tools, or writes its calls in a form that is not known here."
+            raise Refusal(400, "unsupported_parameter", what, param="tools")
+        if asked.wants_thought and self._marks.think_start is None:
+            what = f"This model does not think before it answers; leave '{asked.place}' out."
+            raise Refusal(400, "unsupported_parameter", what, param=asked.place)
+        if asked.effort in wish.BUDGETS and asked.budget is None and not self.knows_effort:
+            return replace(asked, budget=wish.BUDGETS[asked.effort])
+        return asked
+
+    def _options(self, message: Mapping[str, Any], asked: Wish) -> dict[str, Any]:
+        """What the template is told of thinking and effort, beside what the client tells it."""
+        options = message.get("template") or {}
+        if not isinstance(options, dict) or RESERVED & options.keys():
+            raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
+        own: dict[str, Any] = {}
+        if asked.enabled is not None:
+            own[ENABLE] = asked.enabled
+        if asked.effort is not None and self.knows_effort:
+            own["reasoning_effort"] = asked.effort
+        return {**own, **options}
+
+    def _thinks(self, asked: Wish) -> bool:
+        """Those that can be told to think or not think unless they are told not to."""
+        return asked.wants_thought or (asked.enabled is not False and ENABLE in self._source)
+
+    @property
+    def knows_effort(self) -> bool:
+        return "reasoning_effort" in self._source
+
+    @property
+    def knows_tools(self) -> bool:
+        return self._marks.parse is not None and ("tools" in self._source or not self._source)
+
+    def _start(self, message: Mapping[str, Any], text: str) -> Start:
+        begin, end = self._marks.think_start, self._marks.think_end
+        if begin is None or end is None:
+            return Start.TEXT
+        if message.get("continue_final_message") is True:
+            said = text.rpartition(end.text)[2]
+            return Start.THINKING if begin.text in said else Start.TEXT
+        if text.rstrip().endswith(begin.text):
+            return Start.THINKING
+        return Start.TEXT if text.rstrip().endswith(end.text) else Start.EITHER
 
     @property
     def context_limit(self) -> int:
@@ -70,9 +136,7 @@ class Templates:
     def _render(self, message: Mapping[str, Any]) -> str:
         if not self._wrapper.has_chat_template:
             raise Refusal(400, "no_chat_template", "This model has no chat template; use completions.", param="model")
-        options = message.get("template") or {}
-        if not isinstance(options, dict) or RESERVED & options.keys():
-            raise invalid("template", f"'template' must be an object without {', '.join(sorted(RESERVED))}.")
+        options = message["template"]
         messages = normalised(message.get("messages"))
         self._require_short_enough(sum(len(one["content"] or "") for one in messages), "messages")
         try:
@@ -103,6 +167,7 @@ class Templates:
             raise too_long(f"at least {least:,}", self._context_limit, param)
 
 
+ENABLE = "enable_thinking"
 RESERVED = frozenset(
     {"conversation", "messages", "tools", "tokenize", "add_generation_prompt", "continue_final_message", "return_dict"}
 )
@@ -129,7 +194,7 @@ def normalised(messages: Any) -> list[dict[str, Any]]:
 def _message(message: Any, at: int) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise invalid("messages", f"messages[{at}] must be an object with a role.")
-    clean = {**message, "content": _content(message.get("content"), at)}
+    clean = {**message, "content": _content(message.get("content"), at) or ""}
     if calls := message.get("tool_calls"):
         if not isinstance(calls, list):
             raise _no_calls(at)
@@ -153,7 +218,7 @@ def _call(call: Any, at: int) -> dict[str, Any]:
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = json.loads(arguments) if arguments.strip() else {}
         except ValueError:
             raise invalid("messages", f"messages[{at}] has a tool call whose arguments are not JSON.") from None
     return {**call, "function": {**function, "arguments": arguments}}

@@ -21,7 +21,7 @@ def tokenised(templates: Templates, message: Mapping[str, Any]) -> Json:
         if len(text) > MOST_CHARACTERS:
             raise Refusal(400, "invalid_value", f"This is over {MOST_CHARACTERS:,} characters.", param="tokens")
         return {"count": len(message["tokens"]), "context_limit": templates.context_limit, "text": text}
-    ids, _points = templates.prompt(message)
+    ids = templates.prompt(message, templates.wish(message)).tokens
     found: Json = {"count": len(ids), "context_limit": templates.context_limit}
     if message.get("ids") is True:
         if len(ids) > MOST_IDS:

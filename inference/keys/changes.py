@@ -9,7 +9,7 @@ from fmlx_site.audit import Origin, What, record_change
 from inference.keys.ring import tell_everybody
 from inference.models import LIMITS, ApiKey
 
-FIELDS = ("name", "scopes", "allowed_models", "expires_at", *LIMITS)
+FIELDS = ("name", "scopes", "allowed_models", "expires_at", "priority", *LIMITS)
 
 
 def make(owner: Any, origin: Origin, secret: str = "", **fields: Any) -> tuple[ApiKey, str]:

@@ -32,6 +32,13 @@ class KeyForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text=_("It works until the end of this day in UTC. Empty: for good."),
     )
+    priority = forms.IntegerField(
+        label=_("Priority of its videos"),
+        min_value=-100,
+        max_value=100,
+        required=False,
+        help_text=_("Videos of a higher one go first in the queue. Empty is 0."),
+    )
     requests_per_minute = forms.IntegerField(label=_("Requests a minute"), required=False, min_value=0)
     requests_per_day = forms.IntegerField(label=_("Requests a day"), required=False, min_value=0)
     tokens_per_minute = forms.IntegerField(label=_("Tokens a minute"), required=False, min_value=0)
@@ -49,6 +56,9 @@ class KeyForm(forms.Form):
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - for mypy
         field.choices = choices
 
+    def clean_priority(self) -> int:
+        return int(self.cleaned_data["priority"] or 0)
+
     def clean_expires_at(self) -> datetime | None:
         day = self.cleaned_data["expires_at"]
         if day is None:
@@ -60,7 +70,7 @@ class KeyForm(forms.Form):
 
     @property
     def main(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("name", "scopes", "allowed_models", "expires_at")]
+        return [self[name] for name in self.fields if name not in LIMITS]
 
     @property
     def limits(self) -> list[forms.BoundField]:
@@ -68,7 +78,7 @@ class KeyForm(forms.Form):
 
 
 def _initial(key: ApiKey) -> dict[str, Any]:
-    names = ("name", "scopes", "allowed_models", *LIMITS)
+    names = ("name", "scopes", "allowed_models", "priority", *LIMITS)
     return {name: getattr(key, name) for name in names} | {"expires_at": key.expires_at and key.expires_at.date()}
 
 

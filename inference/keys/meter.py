@@ -28,7 +28,7 @@ Headers = dict[str, str]
 class RateLimited(FmlxError):
     """`type` is what there is too much of, as OpenAI has it: requests or tokens."""
 
-    status, code = 429, "rate_limit_exceeded"
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
 
     def __init__(self, what: str, message: str, seconds: float) -> None:
         super().__init__(message, retry_after=max(1, math.ceil(seconds)))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from fmlx_site.errors import InvalidRequest, NotFound
+from inference.errors import PreviousNotFound, ResponseNotFound
 from inference.models import ApiKey, ResponseEvents, StoredResponse
 from inference.options import RESPONSES_KEEP_COUNT, RESPONSES_KEEP_SECONDS
 
@@ -19,14 +19,6 @@ ENDED = [status for status in Status if status not in RUNNING]
 STALE_SECONDS = 15.0  # a maker says twice a second that it is there
 MOST_ATTEMPTS = 3
 KEPT_BYTES = 4 * 1024**3
-
-
-class ResponseNotFound(NotFound):
-    code = "response_not_found"
-
-
-class PreviousNotFound(InvalidRequest):
-    code = "previous_response_not_found"
 
 
 def group_of(response_id: str) -> str:

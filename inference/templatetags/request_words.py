@@ -33,6 +33,8 @@ def field_name(name: str) -> str:
     """Of a part of a key, as its form has it."""
     if name == "revoked":
         return _("Revoked")
+    if name == "webhook":
+        return _("Webhook")
     return str(getattr(ApiKey, name).field.verbose_name)
 
 

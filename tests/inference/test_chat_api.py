@@ -179,6 +179,8 @@ async def test_a_name_that_is_not_known_goes_to_the_fallback_if_there_is_one(
         assert status == 404 or answer.json()["model"] == "a"
 
 
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 REFUSED = [
     ({"messages": []}, "messages", "invalid_value"),
     ({"messages": "hello"}, "messages", "invalid_value"),
@@ -201,12 +203,29 @@ REFUSED = [
     ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
     ({"stream_options": {"include_usage": True}}, "stream_options", "invalid_value"),
     ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs", "invalid_value"),
-    ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
-    ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+    ({"tools": [{"type": "function"}]}, "tools.0.function", "invalid_value"),
+    ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools.0.type", "invalid_value"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools.0.function.name", "invalid_value"),
+    ({"tools": [TOOL], "tool_choice": "sometimes"}, "tool_choice", "invalid_value"),
+    ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
+    ({"functions": [{"name": "x"}]}, "functions", "unsupported_parameter"),
+    ({"messages": [{"role": "tool", "content": "5"}]}, "messages.0", "invalid_value"),
+    ({"messages": [{"role": "user", "content": "5", "tool_calls": [CALL]}]}, "messages.0", "invalid_value"),
+    ({"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]}, "messages.0.tool_calls.0", "invalid_value"),
+    ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+    ({"response_format": {"type": "json_schema"}}, "response_format", "invalid_value"),
+    ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs", "invalid_value"),
+    ({"structured_outputs": {"choice": []}}, "structured_outputs.choice", "invalid_value"),
+    (
+        {"structured_outputs": {"regex": "a"}, "response_format": {"type": "json_object"}},
+        "structured_outputs",
+        "invalid_value",
+    ),
     ({"modalities": ["text", "audio"]}, "modalities", "unsupported_parameter"),
     ({"audio": {"voice": "x"}}, "audio", "unsupported_parameter"),
     ({"store": True}, "store", "unsupported_parameter"),
-    ({"reasoning_effort": "low"}, "reasoning_effort", "unsupported_parameter"),
+    ({"reasoning_effort": "much"}, "reasoning_effort", "invalid_value"),
+    ({"thinking_token_budget": -1}, "thinking_token_budget", "invalid_value"),
     ({"foo": 1}, "foo", "unknown_parameter"),
     ({"model": "b"}, "model", "model_not_found"),
     ({"model": "film"}, "model", "wrong_model_type"),
@@ -232,6 +251,65 @@ async def test_what_asks_for_what_happens_anyway_is_accepted(api: httpx.AsyncCli
     answered = {"role": "assistant", "content": "x", "refusal": None, "tool_calls": None, "annotations": None}
     fields = {"user": "me", "metadata": {"a": "b"}, **inert, **nulls, "messages": [*HELLO, answered, *HELLO]}
     assert (await chat(api, **fields)).status_code == 200
+
+
+RESULT = {"role": "tool", "tool_call_id": "call_1"}
+ASKED = [
+    ({"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
+    (
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "weather"}}},
+        {"tool_choice": {"name": "weather"}},
+    ),
+    (
+        {
+            "tools": [TOOL],
+            "tool_choice": {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "weather"}}]},
+            },
+            "parallel_tool_calls": False,
+        },
+        {"tool_choice": {"names": ["weather"], "mode": "required"}, "parallel_tool_calls": False},
+    ),
+    ({"reasoning_effort": "low"}, {"reasoning": {"effort": "low", "place": "reasoning_effort"}}),
+    ({"thinking_token_budget": 5}, {"reasoning": {"budget": 5, "place": "thinking_token_budget"}}),
+    ({"response_format": {"type": "json_object"}}, {"structure": {"json_object": True, "place": "response_format"}}),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}},
+        {
+            "structure": {
+                "json_schema": {"type": "object"},
+                "lenient": True,
+                "place": "response_format.json_schema.schema",
+            }
+        },
+    ),
+    (
+        {"structured_outputs": {"json": {"type": "null"}}},
+        {"structure": {"json_schema": {"type": "null"}, "place": "structured_outputs.json"}},
+    ),
+    (
+        {"messages": [*HELLO, {"role": "assistant", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
+        {"messages": [*HELLO, {"role": "assistant", "content": "", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "told"), ASKED)
+async def test_what_an_engine_is_told(
+    api: httpx.AsyncClient, scripted: Scripted, fields: dict[str, Any], told: dict[str, Any]
+) -> None:
+    assert (await chat(api, **fields)).status_code == 200
+    assert scripted.heard("request")[-1].items() >= told.items()
+
+
+async def test_the_best_of_several_completions_is_asked_for(api: httpx.AsyncClient, scripted: Scripted) -> None:
+    body = {"model": "a", "prompt": "hello", "best_of": 3}
+    assert (await api.post("/v1/completions", json=body)).status_code == 200
+    assert scripted.heard("request")[-1]["best_of"] == 3
+    for wrong in ({"n": 4}, {"stream": True}, {"best_of": 99}):
+        answer = await api.post("/v1/completions", json={**body, **wrong})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "best_of")
 
 
 async def test_the_video_model_is_sent_to_its_endpoint_and_the_chat_model_to_its_own(api: httpx.AsyncClient) -> None:

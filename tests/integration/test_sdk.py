@@ -1,6 +1,9 @@
 """OpenAI's own client, unchanged, against the whole server over a real socket."""
 
+import base64
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,3 +107,76 @@ async def test_the_asynchronous_client_does_the_same(served: Client) -> None:
         content = await sdk.videos.download_content(made.id)
         assert (await content.aread())[4:8] == b"ftyp"
         assert (await sdk.videos.delete(made.id)).deleted
+
+
+# A whole PNG of 64x64 pixels, blue; written out, since the site's environment has no program that draws one.
+BLUE = zlib.compress(b"".join(b"\x00" + bytes((20, 40, 120)) * 64 for _ in range(64)))
+
+
+def png() -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", BLUE) + chunk(b"IEND", b"")
+
+
+def test_files_are_uploaded_listed_read_and_deleted(sdk: openai.OpenAI) -> None:
+    first = sdk.files.create(file=("blue.png", png()), purpose="vision")
+    assert (first.object, first.filename, first.purpose, first.bytes) == ("file", "blue.png", "vision", len(png()))
+    soon = sdk.files.create(
+        file=("other.png", png()), purpose="user_data", expires_after={"anchor": "created_at", "seconds": 3600}
+    )
+    assert soon.expires_at == soon.created_at + 3600
+    assert [file.id for file in sdk.files.list(limit=1)][:2] == [soon.id, first.id]
+    assert [file.id for file in sdk.files.list(purpose="vision")] == [first.id]
+    assert sdk.files.retrieve(first.id) == first
+    assert sdk.files.content(first.id).read() == png()
+    for file in (first, soon):
+        assert sdk.files.delete(file.id).deleted is True
+    with pytest.raises(openai.NotFoundError):
+        sdk.files.retrieve(first.id)
+    with pytest.raises(openai.BadRequestError, match="by its content"):
+        sdk.files.create(file=("a.png", b"no picture"), purpose="vision")
+    with pytest.raises(openai.BadRequestError, match="purpose"):
+        sdk.files.create(file=("a.png", png()), purpose="assistants")
+
+
+def test_pictures_remixes_and_extensions(sdk: openai.OpenAI) -> None:
+    size: Any = "64x64"
+    shape: dict[str, Any] = {"model": "demo-video-5b", "prompt": "a red ball", "size": size, "extra_body": TINY}
+    file = sdk.files.create(file=("blue.png", png()), purpose="vision")
+    url = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+    ways: list[Any] = [("blue.png", png()), {"file_id": file.id}, {"image_url": url}]
+    made = [sdk.videos.create(**shape, input_reference=way) for way in ways]
+    first = sdk.videos.poll(made[0].id, poll_interval_ms=100)
+    assert (first.status, first.error) == ("completed", None)
+
+    remixed = sdk.videos.remix(first.id, prompt="a blue square")
+    assert (remixed.remixed_from_video_id, remixed.size, remixed.seconds) == (first.id, first.size, first.seconds)
+    longer = sdk.videos.extend(prompt="a red ball", video={"id": first.id}, seconds="4")
+    assert float(longer.seconds) >= float(first.seconds) + 4
+    assert longer.remixed_from_video_id is None
+    for video in (*made[1:], remixed, longer):
+        assert sdk.videos.poll(video.id, poll_interval_ms=100).status == "completed"
+    sent = sdk.videos.download_content(first.id).read()
+    uploaded = sdk.videos.extend(
+        prompt="a ball", video=("clip.mp4", sent), seconds="4", extra_body={"model": "demo-video-5b"}
+    )
+    assert sdk.videos.poll(uploaded.id, poll_interval_ms=100).status == "completed"
+
+
+def test_what_is_refused_says_so(sdk: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError):
+        sdk.videos.remix("video_nobody", prompt="a ball")
+    with pytest.raises(openai.NotFoundError):
+        sdk.videos.edit(video={"id": "video_nobody"}, prompt="a ball")
+    with pytest.raises(openai.BadRequestError) as fetched:
+        sdk.videos.create(
+            prompt="a ball", model="demo-video-5b", input_reference={"image_url": "https://example.org/a"}
+        )
+    assert "fetches no" in fetched.value.message
+    with pytest.raises(openai.BadRequestError, match="Characters are not supported"):
+        sdk.videos.create_character(name="Ann", video=("clip.mp4", b"clip"))
+    with pytest.raises(openai.BadRequestError, match="Characters are not supported"):
+        sdk.videos.get_character("ann")

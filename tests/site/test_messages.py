@@ -13,7 +13,7 @@ import pytest
 from tests.early import ROOT, without_configuration
 
 LANGUAGES = ("zh_Hans", "ru")
-SOURCES = ("chat", "fmlx_site", "inference", "memory", "videos", "templates", "static", "locale")
+SOURCES = ("chat", "fmlx_site", "inference", "memory", "videos", "webhooks", "templates", "static", "locale")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sdf]|%[sd]|\{\w*\}")
 
 

@@ -111,16 +111,16 @@ def draft(key, **fields):
 
 
 def test_the_same_idempotency_key_gives_the_first_job(key, model):
-    first = jobs.submit(draft(key, idempotency_key="k", request_digest="d"), 10)
-    again = jobs.submit(draft(key, idempotency_key="k", request_digest="d"), 10)
+    first = jobs.submit([draft(key, idempotency_key="k", request_digest="d")], 10)
+    again = jobs.submit([draft(key, idempotency_key="k", request_digest="d")], 10)
     assert (first.new, again.new, again.job.pk) == (True, False, first.job.pk)
     with pytest.raises(IdempotencyConflict):
-        jobs.submit(draft(key, idempotency_key="k", request_digest="other"), 10)
-    assert jobs.submit(draft(key), 10).job.pk != jobs.submit(draft(key), 10).job.pk
+        jobs.submit([draft(key, idempotency_key="k", request_digest="other")], 10)
+    assert jobs.submit([draft(key)], 10).job.pk != jobs.submit([draft(key)], 10).job.pk
 
 
 def test_a_full_queue_is_refused(key, model):
-    jobs.submit(draft(key), 1)
+    jobs.submit([draft(key)], 1)
     with pytest.raises(TooMany):
-        jobs.submit(draft(key), 1)
+        jobs.submit([draft(key)], 1)
     assert VideoJob.objects.count() == 1

@@ -15,7 +15,7 @@ from memory.models import Lease
 from videos import jobs
 from videos.models import Artifact, Attempt, Step, VideoJob
 
-MOST_QUERIES = 9
+MOST_QUERIES = 11
 
 
 @pytest.fixture

@@ -35,5 +35,10 @@ def said(parts: list[dict[str, Any]], text: str) -> SafeString:
 
 
 @register.filter
+def task_word(name: str) -> words.Word:
+    return words.TASKS.get(name, name)
+
+
+@register.filter
 def step_word(name: str) -> words.Word:
     return words.STEPS.get(name, name)

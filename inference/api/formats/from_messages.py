@@ -28,6 +28,7 @@ NAMES = {
     "reasoning_effort": "output_config.effort",
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
 }
+MOST = {"max": "xhigh"}  # no model here knows of more
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # Claude Code's first block of the system prompt counts something up, so that no prompt would begin as the last one did.
 COUNTER = "x-anthropic-billing-header:"
@@ -166,6 +167,8 @@ def _call(block: ToolUseBlock) -> Json:
 
 def _tools(asked: CountTokensRequest) -> Json:
     if not asked.tools:
+        if asked.tool_choice and asked.tool_choice.type in ("any", "tool"):
+            raise InvalidRequest("tool_choice: there are no tools to choose from.", param="tool_choice")
         return {}
     choice = asked.tool_choice or ToolChoice(type="auto")
     parallel = {"parallel_tool_calls": False} if choice.disable_parallel_tool_use else {}
@@ -189,7 +192,7 @@ def _choice(choice: ToolChoice) -> Any:
 
 def _output(asked: CountTokensRequest) -> Json:
     config = asked.output_config
-    body: Json = {"reasoning_effort": config.effort} if config and config.effort else {}
+    body: Json = {"reasoning_effort": MOST.get(config.effort, config.effort)} if config and config.effort else {}
     if config and config.format:
         wanted = {"name": "output", "schema": config.format.schema_, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
@@ -211,11 +214,11 @@ def _prefill(asked: CountTokensRequest) -> Json:
 
 
 def _think(asked: CountTokensRequest, chat: Translated) -> None:
-    if not (thinking := asked.thinking):
-        return
+    if not (thinking := asked.thinking) or thinking.type == "adaptive":
+        return  # the model decides, as without it
     if thinking.type == "enabled" and thinking.budget_tokens is None:
         raise InvalidRequest("thinking.budget_tokens: say how many tokens.", param="thinking.budget_tokens")
-    chat.engine["reasoning"] = {"enabled": thinking.type != "disabled"}
+    chat.engine["reasoning"] = {"enabled": thinking.type == "enabled", "place": "thinking"}
     if thinking.budget_tokens is not None:
         chat.engine["reasoning"]["budget"] = thinking.budget_tokens
     if effort := chat.body.get("reasoning_effort"):

@@ -17,6 +17,7 @@ NAMES = {
     "reasoning_effort": "reasoning.effort",
     "logprobs": "include",
 }
+MOST = {"max": "xhigh"}  # no model here knows of more
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -39,7 +40,7 @@ def translated(asked: ResponsesRequest, before: Sequence[Item]) -> Translated:
 
 def _tools(asked: ResponsesRequest) -> Json:
     if not asked.tools:
-        return {}
+        return {} if asked.tool_choice in (None, "auto", "none") else {"tool_choice": _choice(asked.tool_choice)}
     tools = [_tool(tool) for tool in asked.tools]
     return {
         "tools": tools,
@@ -69,7 +70,7 @@ def _sampling(asked: ResponsesRequest) -> Json:
     if asked.top_logprobs or LOGPROBS in (asked.include or ()):
         body |= {"logprobs": True, "top_logprobs": asked.top_logprobs or 0}
     if asked.reasoning and asked.reasoning.effort:
-        body["reasoning_effort"] = asked.reasoning.effort
+        body["reasoning_effort"] = MOST.get(asked.reasoning.effort, asked.reasoning.effort)
     return body | {"stream": bool(asked.stream or asked.background)}
 
 

@@ -6,11 +6,13 @@ from inference.api.body import read_json
 from inference.api.chunks import ChatWire
 from inference.api.docs import ERRORS, body_of
 from inference.api.generation import Call, respond
+from inference.api.parameters import declare
 from inference.api.schemas.chat import INERT, ChatCompletion, ChatRequest
 from inference.api.schemas.sampling import parse
 from inference.catalog import recent_catalog
 
 router = Router(tags=["chat"], auth=for_prompts())
+declare("POST /v1/chat/completions", ChatRequest, INERT)
 
 
 @router.post(

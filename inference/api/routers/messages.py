@@ -9,6 +9,7 @@ from inference.api.formats.from_messages import translated
 from inference.api.formats.messages_wire import MessagesWire
 from inference.api.formats.translation import read
 from inference.api.generation import Call, respond
+from inference.api.parameters import declare
 from inference.api.routers.tokens import inquire
 from inference.api.schemas.messages import (
     INERT,
@@ -21,6 +22,7 @@ from inference.api.schemas.messages import (
 from inference.catalog import recent_catalog
 
 router = Router(tags=["messages"], auth=for_prompts())
+declare("POST /v1/messages", MessagesRequest, INERT)
 ERRORS = dict.fromkeys((400, 401, 403, 404, 408, 413, 415, 429, 500, 503), AnthropicError)
 
 

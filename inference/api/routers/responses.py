@@ -12,8 +12,9 @@ from inference.api.body import read_json
 from inference.api.docs import ERRORS, body_of
 from inference.api.formats.response_items import page_of
 from inference.api.generation import respond
+from inference.api.parameters import declare
 from inference.api.routers.tokens import inquire
-from inference.api.schemas.responses import DeletedResponse, InputTokens, ItemList, Response, ResponsesRequest
+from inference.api.schemas.responses import INERT, DeletedResponse, InputTokens, ItemList, Response, ResponsesRequest
 from inference.models import ApiKey, StoredResponse
 from inference.request_log.visit import current_visit
 from inference.responses import background, store
@@ -21,6 +22,7 @@ from inference.responses.asking import Asked, revive, understand
 from inference.responses.replay import follow
 
 router = Router(tags=["responses"], auth=for_prompts())
+declare("POST /v1/responses", ResponsesRequest, INERT)
 
 
 class AuthorizedRequest(HttpRequest):

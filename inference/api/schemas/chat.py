@@ -3,35 +3,38 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fmlx_site.errors import InvalidRequest
 from inference.api.schemas.sampling import Inert, Sampling, Tokens
+from inference.api.schemas.structure import ResponseFormat
+from inference.api.schemas.tools import MAX_TOOLS, CallBefore, Choice, Tool, choice_for_engine
 
 INERT: Inert = {
     "store": (False,),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "service_tier": ("auto", "default"),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (),
     "functions": (),
     "function_call": (),
     "audio": (),
     "prediction": (),
-    "reasoning_effort": (),
     "verbosity": (),
     "web_search_options": (),
     "moderation": (),
     "prompt_cache_options": (),
     "prompt_cache_retention": (),
 }
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 OUR_TEMPLATE_VARIABLES = frozenset(
     {"conversation", "messages", "tools", "tokenize", "return_dict", "add_generation_prompt", "continue_final_message"}
 )
-NULL_IN_ANSWERS = ("refusal", "tool_calls", "function_call", "audio", "annotations")
+NULL_IN_ANSWERS = ("refusal", "tool_calls", "function_call", "audio", "annotations", "reasoning_content")
+
+
+Effort = Annotated[
+    Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None,
+    Field(description="none: the model does not think. Where a model knows no effort, it is a bound of its thought."),
+]
 
 
 def _joined(content: Any) -> Any:
@@ -42,6 +45,8 @@ def _joined(content: Any) -> Any:
 
 
 def _text_of(part: Any) -> str:
+    if isinstance(part, dict) and part.get("type") == "refusal" and isinstance(part.get("refusal"), str):
+        return str(part["refusal"])
     if not isinstance(part, dict) or part.get("type") != "text":
         kind = part.get("type") if isinstance(part, dict) else part
         raise ValueError(f"has a part of type {kind!r}; this server reads text parts only")
@@ -51,14 +56,17 @@ def _text_of(part: Any) -> str:
     return text
 
 
-class Message(Schema):
+class Message(BaseModel):
     """One turn. An assistant's may come back as it was answered, with what is null in it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str | None, BeforeValidator(_joined)] = None
     name: str | None = None
+    tool_calls: Annotated[list[CallBefore], Field(min_length=1)] | None = None
+    reasoning_content: str | None = Field(None, description="What the assistant thought; templates may leave it out.")
+    tool_call_id: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -71,17 +79,32 @@ class Message(Schema):
     def _says_something(self) -> "Message":
         if self.content is None and self.role != "assistant":
             raise ValueError("has no content; send text")
+        if self.role != "assistant" and (self.tool_calls or self.reasoning_content):
+            raise ValueError("has 'tool_calls' or 'reasoning_content', which are of an assistant's message only")
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            raise ValueError("has 'tool_call_id' if, and only if, its role is 'tool'")
         return self
 
-    def for_template(self) -> dict[str, str]:
-        said = {"role": ROLES[self.role], "content": self.content or ""}
-        return said | ({"name": self.name} if self.name else {})
+    def for_template(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"role": ROLES[self.role], "content": self.content or ""}
+        if self.tool_calls:
+            said["tool_calls"] = [call.dict() for call in self.tool_calls]
+        more = {"name": self.name, "reasoning_content": self.reasoning_content, "tool_call_id": self.tool_call_id}
+        return said | {name: value for name, value in more.items() if value}
 
 
 class ChatRequest(Sampling):
     """OpenAI's request, for text. `chat_template_kwargs` and the two after it are passed to the chat template."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
+    tools: Annotated[list[Tool] | None, Field(max_length=MAX_TOOLS)] = None
+    tool_choice: Choice = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Effort = None
+    thinking_token_budget: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = Field(
+        None, description="Tokens of thought at most; 0 is none. Not in OpenAI's API."
+    )
+    response_format: ResponseFormat | None = None
     max_completion_tokens: Tokens = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
@@ -99,7 +122,23 @@ class ChatRequest(Sampling):
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
             message = "'max_tokens' is the older name of 'max_completion_tokens', and they differ; send one of them."
             raise InvalidRequest(message, param="max_tokens")
+        if self.tool_choice is not None and not self.tools and self.tool_choice != "none":
+            raise InvalidRequest("'tool_choice' needs 'tools'.", param="tool_choice")
+        if self._format and self.structured_outputs:
+            message = "'response_format' and 'structured_outputs' exclude each other; send one of them."
+            raise InvalidRequest(message, param="structured_outputs")
         return self
+
+    @property
+    def _format(self) -> dict[str, Any] | None:
+        return self.response_format.for_engine() if self.response_format else None
+
+    @property
+    def _reasoning(self) -> dict[str, Any] | None:
+        asked = {"effort": self.reasoning_effort, "budget": self.thinking_token_budget}
+        given = {name: value for name, value in asked.items() if value is not None}
+        place = "reasoning_effort" if self.reasoning_effort else "thinking_token_budget"
+        return {**given, "place": place} if given else None
 
     def for_engine(self) -> dict[str, Any]:
         own = {
@@ -109,9 +148,16 @@ class ChatRequest(Sampling):
             "template": self.chat_template_kwargs,
             "add_generation_prompt": self.add_generation_prompt,
             "continue_final_message": self.continue_final_message,
+            "tools": [tool.dict(exclude_none=True) for tool in self.tools] if self.tools else None,
+            "tool_choice": choice_for_engine(self.tool_choice),
+            "parallel_tool_calls": self.parallel_tool_calls,
+            "reasoning": self._reasoning,
+            "structure": self._format,
         }
         given = {name: value for name, value in own.items() if value is not None}
         messages = [message.for_template() for message in self.messages]
+        if not self.tools:
+            given.pop("tool_choice", None)
         return {"kind": "chat", "messages": messages, **super().for_engine(), **given}
 
 
@@ -156,6 +202,7 @@ class ChatChoice(Schema):
     message: AnswerMessage
     logprobs: ChatLogprobs | None
     finish_reason: Literal["stop", "length", "tool_calls"]
+    warning: str | None = Field(None, description="Not in OpenAI's API: what began as a call, and is given as text.")
 
 
 class PromptDetails(Schema):

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import BeforeValidator, Field, model_validator
 
+from fmlx_site.errors import InvalidRequest
 from inference.api.schemas.chat import Usage
-from inference.api.schemas.sampling import Inert, Sampling
+from inference.api.schemas.sampling import MAX_CHOICES, Inert, Sampling
 from inference.errors import UnsupportedParameter
 
 INERT: Inert = {"suffix": ("",)}
@@ -31,14 +32,16 @@ def _is_token_ids(value: Any) -> bool:
 
 class CompletionRequest(Sampling):
     prompt: Annotated[list[Prompt], BeforeValidator(_prompts), Field(min_length=1, max_length=MAX_PROMPTS)]
-    best_of: Annotated[int | None, Field(ge=1)] = None
+    best_of: Annotated[int | None, Field(ge=1, le=MAX_CHOICES)] = None
     echo: bool | None = None
     logprobs: Annotated[int | None, Field(ge=0, le=5)] = None
 
     @model_validator(mode="after")
     def _agrees(self) -> "CompletionRequest":
-        if self.best_of is not None and self.best_of != (self.n or 1):
-            raise UnsupportedParameter("'best_of' is supported only when it equals 'n'.", param="best_of")
+        if self.best_of is not None and self.best_of < (self.n or 1):
+            raise InvalidRequest("'best_of' must be at least 'n', the choices that come back.", param="best_of")
+        if self.stream and self.best_of not in (None, self.n or 1):
+            raise InvalidRequest("'best_of' does not go with 'stream': the best is known at the end.", param="best_of")
         if self.echo and self.logprobs is not None:
             raise UnsupportedParameter("'echo' is not supported together with 'logprobs'.", param="echo")
         if self.echo and not all(isinstance(prompt, str) for prompt in self.prompt):
@@ -48,6 +51,8 @@ class CompletionRequest(Sampling):
     def for_engine_each(self) -> list[dict[str, Any]]:
         """One request of the engine's for each prompt."""
         shared = {"kind": "completion", "max_tokens": DEFAULT_MAX_TOKENS, **super().for_engine()}
+        if self.best_of is not None:
+            shared["best_of"] = self.best_of
         if self.logprobs is not None:
             shared |= {"logprobs": True, "top_logprobs": self.logprobs}
         return [{**shared, "prompt": prompt} for prompt in self.prompt]

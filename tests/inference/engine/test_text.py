@@ -87,4 +87,4 @@ def test_a_streamed_answer_reads_like_one_that_is_not(kind: str, seed: int, engi
 def test_every_token_is_counted_though_some_have_no_text(engine: Engine) -> None:
     answer = engine.complete(prompt=[400], temperature=2, seed=5, max_tokens=200)
     assert sum(delta["tokens"] for delta in answer.deltas) == 200
-    assert answer.end["usage"] == {"prompt_tokens": 1, "completion_tokens": 200, "cached_tokens": 0}
+    assert answer.end["usage"]["completion_tokens"] == 200

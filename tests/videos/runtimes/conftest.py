@@ -123,6 +123,11 @@ def demo_ti2v(run_in_runtime: Callable[..., str], tmp_path_factory: pytest.TempP
     return _demo(run_in_runtime, tmp_path_factory, "ti2v")
 
 
+@pytest.fixture(scope="session")
+def demo_i2v(run_in_runtime: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _demo(run_in_runtime, tmp_path_factory, "i2v")
+
+
 def _demo(run: Callable[..., str], factory: pytest.TempPathFactory, kind: str) -> Path:
     folder = factory.mktemp("models") / f"demo-{kind}"
     run("-m", "videos.runtimes.mlx_gen.demo", folder, "--kind", kind)

@@ -13,8 +13,10 @@ from memory.protocol import WorkerFailed
 from videos.runtimes.mlx_gen import tensors
 
 T2V_A14B = "wan2.2-t2v-a14b"
+I2V_A14B = "wan2.2-i2v-a14b"
 TI2V_5B = "wan2.2-ti2v-5b"
-PIPELINE_CLASS = "WanPipeline"
+PIPELINE_CLASS, FROM_PICTURES_CLASS = "WanPipeline", "WanImageToVideoPipeline"
+MASK_CHANNELS = 4  # of what a model that starts from pictures is shown: whether each frame of a group is given
 
 Json = dict[str, Any]
 
@@ -33,20 +35,21 @@ class Checkpoint:
     def pipeline(self) -> str:
         """Which catalogue entry of mlx-gen the folder is an instance of.
 
-        T2V A14B routes between two experts at `boundary_ratio`; TI2V 5B has one, and a timestep for each token
+        The A14B models route between two experts at `boundary_ratio`; TI2V 5B has one, and a timestep for each token
         (`expand_timesteps`).
         """
         found = self.index.get("_class_name")
-        if found != PIPELINE_CLASS:
+        if found not in (PIPELINE_CLASS, FROM_PICTURES_CLASS):
             raise _invalid(
-                f"{self.root / 'model_index.json'} names the pipeline {found!r}; {PIPELINE_CLASS} is needed."
+                f"{self.root / 'model_index.json'} names the pipeline {found!r}; {PIPELINE_CLASS} or "
+                f"{FROM_PICTURES_CLASS} is needed."
             )
         if self.has_second_expert and self.index.get("boundary_ratio") is not None:
-            return T2V_A14B
+            return T2V_A14B if found == PIPELINE_CLASS else I2V_A14B
         if not self.has_second_expert and self.index.get("expand_timesteps"):
             return TI2V_5B
         raise _invalid(
-            f"{self.root / 'model_index.json'} is neither Wan2.2 T2V A14B (two experts and a boundary_ratio) nor "
+            f"{self.root / 'model_index.json'} is neither a Wan2.2 A14B (two experts and a boundary_ratio) nor "
             "Wan2.2 TI2V 5B (one expert and expand_timesteps); other Wan models are not supported."
         )
 
@@ -96,15 +99,19 @@ class Checkpoint:
             self.config(component)
             self.weight_files(component)
         channels, latents = self.config("transformer").get("in_channels"), self.config("vae").get("z_dim")
-        if not isinstance(channels, int) or channels != latents:
+        if not isinstance(channels, int) or not isinstance(latents, int) or channels != self._seen(latents):
             raise _invalid(
                 f"{self.root / 'transformer' / 'config.json'} takes {channels} channels and the VAE gives {latents}; "
-                f"a text-to-video model takes as many as it gives. This folder is not a {self.pipeline} checkpoint."
+                f"that is not what {self.pipeline} does, so this folder is not such a checkpoint."
             )
         text, width = self.config("transformer").get("text_dim", 4096), self.config("text_encoder").get("d_model")
         if text != width:
             raise _invalid(f"The text encoder in {self.root} is {width} wide and the transformer expects {text}.")
         _ = self.tokenizer
+
+    def _seen(self, latents: int) -> int:
+        """Channels that the transformer is shown where the VAE has so many."""
+        return 2 * latents + MASK_CHANNELS if self.pipeline == I2V_A14B else latents
 
     def _json(self, name: str) -> Json:
         path = self._require(self.root / name)

@@ -15,6 +15,7 @@ from mlx.utils import tree_flatten
 from memory.protocol import WorkerFailed
 from videos.runtimes.mlx_gen import architecture, keys, limits, mlxgen, readahead, weights
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
+from videos.runtimes.mlx_gen.loras import Loras
 from videos.runtimes.mlx_gen.phases import Phases
 
 
@@ -38,6 +39,8 @@ class Loaded:
     module: Any
     bytes: int
     fingerprint: str
+    loras: str
+    applied: list[dict[str, Any]]
     used: bool = False
 
 
@@ -48,8 +51,8 @@ class Components:
         self._held: dict[str, Loaded] = {}  # the longest unused first
         self._room = 0
 
-    def begin(self, checkpoint: Checkpoint, phases: Phases, *, low_ram: bool) -> None:
-        """Get ready for a job. Modules of files that are not the same any more are dropped.
+    def begin(self, checkpoint: Checkpoint, phases: Phases, loras: Loras, *, low_ram: bool) -> None:
+        """Get ready for a job. Modules of files or with LoRAs that are not the same any more are dropped.
 
         Raises:
             WorkerFailed: `model_invalid`, for a checkpoint that cannot be loaded.
@@ -64,10 +67,19 @@ class Components:
             name: keys.fingerprint(checkpoint.weight_files(name), checkpoint.config(name))
             for name in (*self._definitions, "text_encoder")
         }
-        sizes = {name: _size(checkpoint, name) for name in self.fingerprints}
+        self.loras = loras
+        self._lora_prints = {name: loras.print_of(name) for name in self._definitions}
+        sizes = {name: _size(checkpoint, name) + loras.bytes_of(name) for name in self.fingerprints}
         self._room = max(sizes.values()) if low_ram else sum(sizes.values())
-        for name in [name for name, one in self._held.items() if one.fingerprint != self.fingerprints.get(name)]:
+        for name in [name for name, one in self._held.items() if not self._same(name, one)]:
             self.drop(name)
+
+    def _same(self, name: str, one: Loaded) -> bool:
+        return (one.fingerprint, one.loras) == (self.fingerprints.get(name), self._lora_prints.get(name))
+
+    def latents_depend_on(self, name: str) -> str:
+        """An expert's fingerprint, with that of what was applied to it."""
+        return self.fingerprints[name] + self._lora_prints[name]
 
     def load(self, names: Iterable[str]) -> int:
         """Prepare modules that a job will use, reporting each. Returns how many were there from an earlier job."""
@@ -75,7 +87,9 @@ class Components:
         there = sum(name in self._held for name in names)
         self._phases.begin("loading", len(names))
         for done, name in enumerate(names, start=1):
-            if name not in self._held:
+            if name in self._held:
+                self.loras.are_in(name, self._held[name].applied)
+            else:
                 readahead.warm(self._checkpoint.weight_files(name), self._phases.checkpoint)
                 self._held[name] = self._load(name)
                 drop_freed()
@@ -111,7 +125,9 @@ class Components:
             module = self._module(component)
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             raise WorkerFailed("model_invalid", f"mlx-gen cannot load {root / name}: {error}") from error
-        return Loaded(module, _size(self._checkpoint, name), self.fingerprints[name])
+        applied = self.loras.apply(name, module)
+        size = _size(self._checkpoint, name) + self.loras.bytes_of(name)
+        return Loaded(module, size, self.fingerprints[name], self._lora_prints.get(name, ""), applied)
 
     def _module(self, component: Any) -> nn.Module:
         module = mlxgen.module(component.name, self.config, Decoder)

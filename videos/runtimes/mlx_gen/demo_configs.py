@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-KINDS = ("t2v", "ti2v")
+KINDS = ("t2v", "ti2v", "i2v")
+MASK = 4  # channels that say which frames are given
 WORDS = (
     *("a", "the", "of", "in", "on", "over", "under", "and", "with", "to", "from"),
     *("red", "blue", "green", "yellow", "white", "black", "cat", "dog", "bird", "ball", "car", "tree"),
@@ -41,6 +42,7 @@ TRANSFORMER = {
 # Of the VAE only the widths may shrink: its depth is fixed by the names of its weights.
 VAE: dict[str, dict[str, Any]] = {
     "t2v": {"base_dim": 8, "z_dim": 16},
+    "i2v": {"base_dim": 8, "z_dim": 16},
     "ti2v": {
         "base_dim": 8,
         "decoder_base_dim": 8,
@@ -57,14 +59,14 @@ VAE: dict[str, dict[str, Any]] = {
 
 def write(folder: Path, kind: str) -> None:
     """Write every JSON file of a checkpoint of `kind` but the tokenizer."""
-    two = kind == "t2v"
-    channels = {"in_channels": VAE[kind]["z_dim"], "out_channels": VAE[kind]["z_dim"]}
+    two, latents = kind != "ti2v", VAE[kind]["z_dim"]
+    channels = {"in_channels": 2 * latents + MASK if kind == "i2v" else latents, "out_channels": latents}
     for name in ("transformer", "transformer_2")[: 2 if two else 1]:
         dump(folder / name / "config.json", {"_class_name": "WanTransformer3DModel", **TRANSFORMER, **channels})
     dump(folder / "vae" / "config.json", _vae(kind))
     dump(folder / "text_encoder" / "config.json", _text())
     dump(folder / "scheduler" / "scheduler_config.json", _scheduler(3.0 if two else 5.0))
-    dump(folder / "model_index.json", _index(two=two))
+    dump(folder / "model_index.json", _index(kind, two=two))
 
 
 def dump(path: Path, found: dict[str, Any]) -> None:
@@ -115,10 +117,10 @@ def _scheduler(flow_shift: float) -> dict[str, Any]:
     }
 
 
-def _index(*, two: bool) -> dict[str, Any]:
+def _index(kind: str, *, two: bool) -> dict[str, Any]:
     transformer: list[str | None] = ["diffusers", "WanTransformer3DModel"]
     return {
-        "_class_name": "WanPipeline",
+        "_class_name": "WanImageToVideoPipeline" if kind == "i2v" else "WanPipeline",
         "_diffusers_version": "0.35.0",
         "boundary_ratio": 0.875 if two else None,
         "expand_timesteps": not two,

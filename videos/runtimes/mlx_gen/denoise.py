@@ -15,6 +15,7 @@ from mflux.models.wan.scheduler import WanEulerScheduler, WanUniPCMultistepSched
 from mflux.utils.tensor_health import TensorHealth
 
 from videos.runtimes.mlx_gen.components import Components, drop_freed
+from videos.runtimes.mlx_gen.conditions import Condition
 from videos.runtimes.mlx_gen.recipe import Recipe
 
 FIRST, SECOND = "transformer", "transformer_2"
@@ -48,10 +49,19 @@ class State:
         return {"step": self.step, "solver": solver}
 
 
-def begin(recipe: Recipe) -> State:
-    """Noise from the seed."""
+def begin(recipe: Recipe, condition: Condition | None) -> State:
+    """Noise from the seed; over the latents of an earlier clip where that is what is made anew."""
+    noise, solver = _noise(recipe), _solver(recipe)
+    if recipe.way == "edit" and condition:
+        timestep = mx.full((recipe.latents[0],), solver.timesteps.tolist()[recipe.skipped], dtype=mx.float32)
+        noise = solver.scale_noise(condition.latents, timestep, noise).astype(mx.float32)
+        mx.eval(noise)
+    return State(0, noise, solver)
+
+
+def _noise(recipe: Recipe) -> mx.array:
     mx.random.seed(recipe.seed)
-    return State(0, mx.random.normal(recipe.latents, dtype=mx.float32), _solver(recipe))
+    return mx.random.normal(recipe.latents, dtype=mx.float32)
 
 
 def take_up(recipe: Recipe, arrays: dict[str, mx.array], facts: dict[str, Any]) -> State:
@@ -74,12 +84,14 @@ def _solver(recipe: Recipe) -> Any:
         schedule = {"flow_sigma_schedule": recipe.sigma_schedule} if recipe.sigma_schedule else {}
         solver = WanUniPCMultistepScheduler(flow_shift=recipe.flow_shift, **schedule)
     solver.set_timesteps(recipe.steps)
+    if recipe.skipped:
+        solver.set_begin_index(recipe.skipped)
     return solver
 
 
 def experts(recipe: Recipe, done: int) -> list[str]:
     """The transformers that the steps after the first `done` need, in the order of their use."""
-    timesteps = _solver(recipe).timesteps.tolist()[done:]
+    timesteps = _solver(recipe).timesteps.tolist()[recipe.skipped + done :]
     return list(dict.fromkeys(_expert(recipe, timestep) for timestep in timesteps))
 
 
@@ -88,16 +100,28 @@ def _expert(recipe: Recipe, timestep: float) -> str:
 
 
 def steps(
-    recipe: Recipe, state: State, embeds: tuple[mx.array, mx.array | None], components: Components, *, frugal: bool
+    recipe: Recipe,
+    state: State,
+    embeds: tuple[mx.array, mx.array | None],
+    condition: Condition | None,
+    components: Components,
+    *,
+    frugal: bool,
 ) -> Iterator[State]:
     """Yields the state after each step that is left. `frugal`: give MLX's freed buffers back between blocks."""
     timesteps = state.solver.timesteps.tolist()
-    for timestep in timesteps[state.step :]:
+    held = _noise_again(recipe) if condition and condition.way == "held" else None
+    for timestep in timesteps[recipe.skipped + state.step :]:
         expert = _expert(recipe, timestep)
         transformer = components.use(expert)
         guidance = recipe.guidance if expert == FIRST or recipe.guidance_2 is None else recipe.guidance_2
-        noise = _predict(recipe, state.latents, timestep, embeds, transformer, guidance=guidance, frugal=frugal)
+        shown = condition.seen(recipe, state.latents) if condition else state.latents
+        times = condition.timesteps(recipe, timestep, transformer.patch_size) if condition else None
+        times = _timestep(recipe, timestep, transformer) if times is None else times
+        noise = _predict(shown, times, embeds, transformer, guidance=guidance, frugal=frugal)
         state.latents = state.solver.step(noise.astype(mx.float32), timestep, state.latents, return_dict=False)[0]
+        if condition and held is not None:
+            state.latents = condition.after(recipe, state.solver, state.latents, held)
         del transformer, noise
         mx.eval(state.latents)
         state.step += 1
@@ -106,10 +130,18 @@ def steps(
             drop_freed()
 
 
+def _noise_again(recipe: Recipe) -> mx.array:
+    """What it began with, without a trace in the random generator."""
+    high, low = mx.random.state[0].tolist()
+    noise = _noise(recipe)
+    mx.eval(noise)
+    mx.random.seed(high << 32 | low)
+    return noise
+
+
 def _predict(
-    recipe: Recipe,
     latents: mx.array,
-    timestep: float,
+    timesteps: mx.array,
     embeds: tuple[mx.array, mx.array | None],
     transformer: Any,
     *,
@@ -119,7 +151,7 @@ def _predict(
     """The noise as the model sees it: with guidance, what the prompt adds to the negative prompt, amplified."""
     fields = {
         "hidden_states": latents.astype(ModelConfig.precision),
-        "timestep": _timestep(recipe, timestep, transformer),
+        "timestep": timesteps,
         "clear_cache_each_block": frugal,
     }
     positive, negative = embeds

@@ -1,5 +1,6 @@
 """Mux, the last step: from raw frames to the video, its thumbnail and its sheet, verified."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from PIL import Image
@@ -15,25 +16,32 @@ from videos.runtimes.mlx_gen.spec import Spec
 VIDEO, THUMBNAIL, SHEET = "video.mp4", "thumbnail.webp", "spritesheet.webp"
 
 
-def make(frames: Found, recipe: Recipe, spec: Spec, phases: Phases) -> dict[str, Any]:
-    """Returns the manifest's entry of each file.
+def make(frames: Found, recipe: Recipe, spec: Spec, phases: Phases, before: Found | None = None) -> dict[str, Any]:
+    """Returns the manifest's entry of each file. `before` are the frames that the new ones go on from: they come first,
+    and the new ones' own head, which is the same frames once more, is left out.
 
     Raises:
         WorkerFailed: `output_invalid`.
         Aborted: nothing is left in `output_dir`.
     """
     with output.Output(spec.output_dir) as files:
-        pictures = Pictures(recipe.frames)
+        parts = [(before, range(_count(before))), (frames, range(recipe.head, recipe.frames))]
+        parts = parts if before else [(frames, range(recipe.frames))]
+        total = sum(len(places) for _, places in parts)
+        pictures = Pictures(total)
         part = files.path(VIDEO)
         phases.begin("muxing", 1)
         with Mp4(part, fps=recipe.fps, width=recipe.width, height=recipe.height) as mp4:
-            _write(frames, recipe, mp4, pictures, phases)
+            for number, frame in enumerate(_all(parts, recipe)):
+                phases.checkpoint()
+                mp4.add(frame)
+                pictures.add(number, frame)
             mp4.finish()
         pictures.save_thumbnail(files.path(THUMBNAIL))
         grid = pictures.save_sheet(files.path(SHEET))
         phases.step(1)
         if spec.verify:
-            _verify(recipe, files, phases)
+            _verify(recipe, total, files, phases)
         manifest = {
             "video": output.describe(part, VIDEO, "video/mp4"),
             "thumbnail": output.describe(files.path(THUMBNAIL), THUMBNAIL, "image/webp"),
@@ -43,21 +51,23 @@ def make(frames: Found, recipe: Recipe, spec: Spec, phases: Phases) -> dict[str,
     return manifest
 
 
-def _write(frames: Found, recipe: Recipe, mp4: Mp4, pictures: Pictures, phases: Phases) -> None:
+def _count(found: Found | None) -> int:
+    return int(found.layout["frames"][1][0]) if found else 0
+
+
+def _all(parts: Sequence[tuple[Found | None, range]], recipe: Recipe) -> Iterator[Image.Image]:
     size = recipe.width * recipe.height * 3
-    for index in range(recipe.frames):
-        phases.checkpoint()
-        data = frames.bytes("frames", index * size, (index + 1) * size)
-        frame = Image.frombytes("RGB", (recipe.width, recipe.height), data)
-        mp4.add(frame)
-        pictures.add(index, frame)
+    for found, places in parts:
+        for index in places:
+            data = found.bytes("frames", index * size, (index + 1) * size) if found else b""
+            yield Image.frombytes("RGB", (recipe.width, recipe.height), data)
 
 
-def _verify(recipe: Recipe, files: output.Output, phases: Phases) -> None:
+def _verify(recipe: Recipe, total: int, files: output.Output, phases: Phases) -> None:
     phases.begin("verifying", 1)
     verify.require_playable(
         files.path(VIDEO),
-        frames=recipe.frames,
+        frames=total,
         fps=recipe.fps,
         width=recipe.width,
         height=recipe.height,

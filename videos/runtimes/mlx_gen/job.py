@@ -1,4 +1,4 @@
-"""One job after another from spec to manifest: encode, denoise, decode, mux; or one of these steps alone."""
+"""One job after another from spec to manifest: encode, condition, denoise, decode, mux; or one of them alone."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,7 @@ from videos.runtimes.mlx_gen import files, limits
 from videos.runtimes.mlx_gen.artifacts import Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.components import Components, drop_freed
+from videos.runtimes.mlx_gen.loras import Loras
 from videos.runtimes.mlx_gen.phases import Phases
 from videos.runtimes.mlx_gen.recipe import Recipe
 from videos.runtimes.mlx_gen.spec import Spec
@@ -52,7 +53,8 @@ class Workshop:
     def _run(self, channel: Channel, spec: Spec) -> Message:
         mx.reset_peak_memory()
         phases, checkpoint = Phases(channel), Checkpoint(spec.model_dir)
-        self._components.begin(checkpoint, phases, low_ram=spec.low_ram)
+        loras = Loras(spec.loras, checkpoint.denoisers)
+        self._components.begin(checkpoint, phases, loras, low_ram=spec.low_ram)
         recipe = Recipe.of(spec, checkpoint, self._components.config)
         steps = Steps(spec, recipe, checkpoint, self._components, Shelf(spec.artifacts_dir, spec.output_dir), phases)
         try:
@@ -68,6 +70,7 @@ class Workshop:
             **recipe.used,
             "steps_made": steps.made,
             "checkpoints": steps.account,
+            "loras": loras.applied,
             "previews": steps.lookout.account(),
             "warm": {"jobs_before": self._jobs - 1, "components": steps.warm_components},
             "phase_seconds": phases.seconds,
@@ -79,8 +82,9 @@ class Workshop:
 
     def _make(self, steps: Steps) -> dict[str, Any]:
         """All steps, or one. The memory that backs the frames is let go of before the manifest is written."""
-        if steps.spec.step in ("encode", "denoise", "decode"):
+        if steps.spec.step in steps.keys:
             return dict(steps.run(steps.spec.step).facts)
         frames = steps.run("decode") if not steps.spec.step else steps.given("decode")
-        made = files.make(frames, steps.recipe, steps.spec, steps.phases)
+        before = steps.source("clip", steps.recipe.clip) if steps.recipe.head else None
+        made = files.make(frames, steps.recipe, steps.spec, steps.phases, before)
         return {"files": made, "frames_sha256": frames.kept.sha256, **frames.facts}

@@ -6,8 +6,12 @@ They belong to mlx-gen 0.38.0, hence the exact pin; the tiny checkpoints of the 
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import mlx.core as mx
+from mflux.models.common.config.model_config import ModelConfig
+from mflux.models.common.lora.mapping.lora_loader import LoRALoader
 from mflux.models.common.weights.loading.loaded_weights import LoadedWeights, MetaData
 from mflux.models.common.weights.loading.weight_applier import WeightApplier
 from mflux.models.common.weights.loading.weight_loader import WeightLoader
@@ -16,6 +20,7 @@ from mflux.models.wan.model.wan_transformer import WanTransformer
 from mflux.models.wan.model.wan_vae import Wan2_2_VAE
 from mflux.models.wan.wan_initializer import WanInitializer
 from mflux.models.wan.weights import WanWeightDefinition
+from mflux.models.wan.weights.wan_lora_mapping import WanLoRAMapping
 from mflux.utils.video_util import VideoUtil
 from PIL.Image import Image
 
@@ -53,6 +58,62 @@ def apply_weights(weights: LoadedWeights, into: Any, component: Any) -> None:
         component=component,
         quantize_arg=None,
         quantization_predicate=WanWeightDefinition.quantization_predicate,
+    )
+
+
+def apply_lora(module: Any, path: Path, strength: float) -> tuple[list[str], list[str]]:
+    """Wrap the linear layers that a LoRA file is for. Returns its keys that fit and those that do not.
+
+    Raises:
+        ValueError: it cannot be read, or a layer has another shape.
+    """
+    try:
+        read = {LoRALoader._normalize_state_dict_key(key): value for key, value in mx.load(str(path)).items()}
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    found = {key: value.astype(ModelConfig.precision) for key, value in read.items()}
+    found = LoRALoader._normalize_peft_adapter_infix(found)
+    mapping = LoRALoader._build_pattern_mappings(WanLoRAMapping.get_mapping())
+    high, low = mx.random.state[0].tolist()
+    _, matched = LoRALoader._apply_lora_with_mapping(module, found, strength, mapping, role=None)
+    mx.random.seed(high << 32 | low)  # as it was: a LoRALinear begins with random numbers
+    return sorted(matched), sorted(found.keys() - matched)
+
+
+def encode_video(vae: Any, groups: Iterable[mx.array], *, clear_cache: bool) -> mx.array:
+    """`Wan2_2_VAE.encode_normalized` with the frames as they come: the first alone, then four at a time."""
+    cache, found = vae._new_feature_cache(), []
+    for group in groups:
+        encoded = vae.encoder(vae.patchify(group, patch_size=vae.patch_size), feat_cache=cache, feat_idx=[0])
+        if clear_cache:
+            vae._materialize_feature_cache(encoded, cache)
+            mx.synchronize()
+            mx.clear_cache()
+        else:
+            mx.eval(encoded)
+        found.append(encoded)
+    latents = vae.quant_conv(mx.concatenate(found, axis=2))[:, : vae.z_dim]
+    mean, std = (mx.array(values).reshape(1, vae.z_dim, 1, 1, 1) for values in (vae.latents_mean, vae.latents_std))
+    return (latents - mean) / std
+
+
+def condition_mask(vae: Any, frames: int, shape: tuple[int, ...], *, head: int, last: bool) -> Any:
+    """[1, 4, T, h, w]: 1 where a frame of each group of four is given. `shape` is that of the latents."""
+    return Wan2_2_TI2V._packed_condition_mask(
+        SimpleNamespace(vae=vae),
+        batch_size=1,
+        num_frames=frames,
+        latent_height=shape[3],
+        latent_width=shape[4],
+        head_frame_count=head,
+        last_frame_conditioned=last,
+    )
+
+
+def keep_outside(solver: Any, latents: Any, *, change: Any, source: Any, noise: Any) -> Any:
+    """The state after a step, with `source` at this step's noise where `change` is 0; the solver's past as well."""
+    return Wan2_2_TI2V._composite_masked_video_state(
+        scheduler=solver, latents=latents, video_mask=change, source_latents=source, noise=noise
     )
 
 

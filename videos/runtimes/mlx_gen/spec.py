@@ -1,6 +1,6 @@
 """What one generation was asked to be: the `spec` of the node's `start` message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ class Spec:
     `artifacts_dir` is where steps find and leave what they hand on; `step` names the one to do, and all are done when
     it is empty. `previews_dir` is where it is learned how latents look; without it there are no previews. The denoise
     state is written down every `checkpoint_steps` steps or `checkpoint_seconds` seconds.
+
+    `picture` and `last_picture` are keys of artifacts that the clip begins and ends with. `clip` is that of an earlier
+    one: with a `strength` from 0 to 1 it is made anew, so different; without, the new one goes on where it ends.
     """
 
     model_dir: Path
@@ -34,12 +37,18 @@ class Spec:
     guidance_scale: float | None = None
     guidance_scale_2: float | None = None
     flow_shift: float | None = None
+    picture: str = ""
+    last_picture: str = ""
+    clip: str = ""
+    strength: float | None = None
     low_ram: bool = True
     verify: bool = True
     step: str = ""
     checkpoint_steps: int = 5
     checkpoint_seconds: float = 30.0
     previews_dir: Path | None = None
+    boundary_ratio: float | None = None
+    loras: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> "Spec":

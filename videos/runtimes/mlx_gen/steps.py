@@ -1,4 +1,5 @@
-"""The steps of a job, from what is kept of it already to the frames: encode, denoise, decode.
+"""The steps of a job, from what is kept of it already to the frames: encode, condition (if it starts from pictures),
+denoise, decode.
 
 Each step's output is on the shelf under its key, so a step that was done, for this job or for another, is not done
 again. Mux, the last, makes the files and is in `files.py`.
@@ -14,7 +15,7 @@ from mflux.models.common.config.model_config import ModelConfig
 from PIL.Image import Image
 
 from memory.protocol import Aborted, WorkerFailed
-from videos.runtimes.mlx_gen import arrays, denoise, keys, mlxgen
+from videos.runtimes.mlx_gen import arrays, conditions, denoise, keys, mlxgen
 from videos.runtimes.mlx_gen.artifacts import Found, Kept, Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.checkpoints import Checkpoints
@@ -26,7 +27,7 @@ from videos.runtimes.mlx_gen.prompts import PromptEncoder
 from videos.runtimes.mlx_gen.recipe import PROMPT_TOKENS, Recipe
 from videos.runtimes.mlx_gen.spec import Spec
 
-KINDS = {"encode": "embeds", "denoise": "latents", "decode": "frames"}
+KINDS = {"encode": "embeds", "condition": "condition", "denoise": "latents", "decode": "frames"}
 
 
 @dataclass
@@ -49,11 +50,15 @@ class Steps:
         encode = keys.key(
             "encode", texts=self.recipe.texts, encoder=prints["text_encoder"], precision=precision, **tokens
         )
-        experts = {name: prints[name] for name in self.checkpoint.denoisers}
+        experts = {name: self.components.latents_depend_on(name) for name in self.checkpoint.denoisers}
+        given = {}
+        if self.recipe.way:
+            settings = self.recipe.conditioning
+            given["condition"] = keys.key("condition", settings=settings, vae=prints["vae"], precision=precision)
         settings = self.recipe.denoising
-        latents = keys.key("denoise", embeds=encode, settings=settings, experts=experts, precision=precision)
+        latents = keys.key("denoise", embeds=encode, settings=settings, experts=experts, precision=precision, **given)
         frames = keys.key("decode", latents=latents, vae=prints["vae"], frames=self.recipe.frames, precision=precision)
-        self.keys = {"encode": encode, "denoise": latents, "decode": frames}
+        self.keys = {"encode": encode, **given, "denoise": latents, "decode": frames}
         self.names = {step: f"{KINDS[step]}-{key}" for step, key in self.keys.items()}
         self._checkpoints = Checkpoints(
             self.shelf, latents, every_steps=self.spec.checkpoint_steps, every_seconds=self.spec.checkpoint_seconds
@@ -75,13 +80,24 @@ class Steps:
         """
         if found := self._there(step):
             return found
-        before = {"denoise": "encode", "decode": "denoise"}.get(step)
-        given = self.given(before) if before else None
+        given = [self.given(before) for before in self._before(step)]
         if not self.phases.begun:
             self._load(step)
-        kept = getattr(self, f"_{step}")(given)
+        kept = getattr(self, f"_{step}")(*given)
         self._tell(step, kept, reused=False)
         return self._require(step)
+
+    def _before(self, step: str) -> list[str]:
+        befores = {"denoise": ["encode", "condition"], "decode": ["denoise"]}.get(step, [])
+        return [name for name in befores if name in self.keys]
+
+    def source(self, kind: str, key: str) -> Found | None:
+        """Pixels that the clip is made from. They were put on the shelf when the job was accepted."""
+        if not key:
+            return None
+        if found := self.shelf.read(f"{kind}-{key}"):
+            return found
+        raise WorkerFailed("input_missing", f"The {kind} that the video was to start from is not there any more.")
 
     def given(self, step: str) -> Found:
         if not self.spec.step:
@@ -108,15 +124,15 @@ class Steps:
 
     def _load(self, first: str) -> None:
         """Prepare the modules of this step and those that follow in this process."""
-        rest: Sequence[str] = ("encode", "denoise", "decode") if not self.spec.step else (first,)
+        rest: Sequence[str] = list(self.keys) if not self.spec.step else (first,)
         rest = rest[rest.index(first) :]
         names = []
         if "denoise" in rest:
             self._state = self._checkpoints.newest(self.recipe)
             names += denoise.experts(self.recipe, self._state.step if self._state else 0)
-        self.warm_components = self.components.load(names + (["vae"] if "decode" in rest else []))
+        self.warm_components = self.components.load(names + (["vae"] if {"condition", "decode"} & set(rest) else []))
 
-    def _encode(self, given: Found | None) -> Kept:
+    def _encode(self) -> Kept:
         encoder = PromptEncoder(self.checkpoint, clean=mlxgen.clean_prompt)
         self.components.make_room()
         self.phases.begin("encoding", encoder.layers)
@@ -128,17 +144,36 @@ class Steps:
         drop_freed()
         return arrays.write(self.shelf, self.names["encode"], tensors, {"prompt_truncated": truncated})
 
-    def _denoise(self, given: Found) -> Kept:
+    def _condition(self) -> Kept:
+        recipe = self.recipe
+        sources = conditions.Sources(
+            self.source("picture", recipe.picture),
+            self.source("picture", recipe.last_picture),
+            self.source("clip", recipe.clip),
+        )
+        self.phases.begin("conditioning", 1)
+        found = conditions.encode(recipe, self.components.use("vae"), sources, frugal=self.spec.low_ram)
+        denoise.require_finite(found, "image-conditioning", "condition")
+        tensors = arrays.to_bytes({"condition": found})
+        del found
+        drop_freed()
+        self.phases.step(1)
+        return arrays.write(self.shelf, self.names["condition"], tensors, {})
+
+    def _denoise(self, given: Found, start: Found | None = None) -> Kept:
         embeds = arrays.of(given)["embeds"]
+        condition = conditions.Condition(self.recipe.way, arrays.of(start)["condition"]) if start else None
         pair = (embeds[0:1], embeds[1:2] if self.recipe.negative_prompt is not None else None)
         state, kept_up = self._state, self._checkpoints
-        self.phases.begin("denoising", self.recipe.steps)
+        total = self.recipe.steps_left
+        self.phases.begin("denoising", total)
         if state:
-            self.phases.tell("resumed", at=state.step, of=self.recipe.steps)
-        state = state or denoise.begin(self.recipe)
+            self.phases.tell("resumed", at=state.step, of=total)
+        state = state or denoise.begin(self.recipe, condition)
+        stepping = denoise.steps(self.recipe, state, pair, condition, self.components, frugal=self.spec.low_ram)
         try:
-            for reached in denoise.steps(self.recipe, state, pair, self.components, frugal=self.spec.low_ram):
-                if reached.step < self.recipe.steps:
+            for reached in stepping:
+                if reached.step < total:
                     kept_up.offer(reached)
                     self.lookout.offer(reached.outlook)
                 self.phases.step(reached.step)
@@ -147,8 +182,9 @@ class Steps:
             raise
         finally:
             kept_up.close()
-        denoise.require_finite(state.latents, "pre-decode", "latents")
-        tensors = arrays.to_bytes({"latents": state.latents})
+        latents = condition.last(self.recipe, state.latents) if condition else state.latents
+        denoise.require_finite(latents, "pre-decode", "latents")
+        tensors = arrays.to_bytes({"latents": latents})
         self.account = kept_up.account()
         kept = arrays.write(self.shelf, self.names["denoise"], tensors, given.facts)
         kept_up.forget()

@@ -1,0 +1,1 @@
+"""What the next token of an answer may be: grammars of clients and of tool calls, and the ends of thoughts."""
