@@ -91,8 +91,9 @@ def test_a_message_stops_at_a_sequence_and_says_which(claude: anthropic.Anthropi
 def test_anthropics_errors_are_its_own(claude: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as missing:
         claude.messages.create(model="claude-9", messages=HELLO, max_tokens=1)
-    assert missing.value.body["error"]["type"] == "not_found_error"
-    assert missing.value.request_id == missing.value.body["request_id"]
+    body: Any = missing.value.body
+    assert body["error"]["type"] == "not_found_error"
+    assert missing.value.request_id == body["request_id"]
     with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
         claude.messages.create(model=MODEL, messages=HELLO, max_tokens=0)
     with pytest.raises(anthropic.BadRequestError, match="context is"):
@@ -163,7 +164,8 @@ def test_whatever_the_document_allows_is_answered_as_it_says(server: Server) -> 
     short = "from inference.models import ModelSettings; "
     short += f"ModelSettings.objects.create(name={MODEL!r}, sampling={{'max_tokens': 4}})"
     manage("shell", "-v", "0", "-c", short, home=server.home)
-    for found in schemathesis.openapi.from_dict(document()).get_all_operations():
+    operations: Any = schemathesis.openapi.from_dict(document()).get_all_operations()
+    for found in operations:
         operation = found.ok()
         if operation.path not in LEFT_OUT:
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
