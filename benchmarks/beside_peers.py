@@ -205,7 +205,7 @@ def main() -> None:
         model.mkdir(parents=True)
         make(python, model)
         servers = [stack.enter_context(ours(home))]
-        servers += [stack.enter_context(peer(*given, model)) for given in chosen.peer]
+        servers += [stack.enter_context(peer(name, of, command, model)) for name, of, command in chosen.peer]
         raw = Raw(python, model)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         for streams in map(int, chosen.streams.split(",")):

@@ -42,7 +42,7 @@ def write(root: Path, *, scores: bool) -> None:
     if not scores:
         _describe_pooling(root)
     written = circuit.reranker if scores else circuit.embedding
-    weights = written(vocabulary.meanings_of(tokenizer), config, tokenizer.token_to_id(vocabulary.START))
+    weights = written(vocabulary.meanings_of(tokenizer), config, tokenizer.get_vocab()[vocabulary.START])
     packed = {name: ("F32", value.shape, value.tobytes()) for name, value in weights.items()}
     tensors.write(root / "model.safetensors", packed)
 

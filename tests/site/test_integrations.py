@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -14,7 +15,13 @@ from tests.early import ROOT
 
 TEXT = (ROOT / "docs" / "integrations.md").read_text()
 SNIPPETS = re.findall(r"^```(\w+)\n(.+?)^```", TEXT, re.MULTILINE | re.DOTALL)
-READERS = {"python": ast.parse, "json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load, "sh": shlex.split}
+READERS: dict[str, Callable[[str], object]] = {
+    "python": ast.parse,
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+    "sh": shlex.split,
+}
 PROGRAMS = ("OpenAI", "Anthropic", "curl", "LangChain", "LiteLLM", "Open WebUI", "Continue", "Claude Code", "Codex")
 
 

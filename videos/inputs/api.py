@@ -149,8 +149,8 @@ async def list_files(
     mine = mine.filter(purpose=purpose) if purpose else mine
     page = [File.of(file) async for file in (await _page(mine, after, order))[: limit + 1]]
     data = page[:limit]
-    ends = {"first_id": data[0].id if data else None, "last_id": data[-1].id if data else None}
-    return FileList(data=data, has_more=len(page) > limit, **ends)
+    first, last = (data[0].id, data[-1].id) if data else (None, None)
+    return FileList(data=data, has_more=len(page) > limit, first_id=first, last_id=last)
 
 
 async def _page(mine: QuerySet[InputFile], after: str | None, order: str) -> QuerySet[InputFile]:

@@ -25,7 +25,7 @@ UNUSED = ("cls.", "decoder.", "pooler.")  # what a language model predicts words
 FAR = -1e4  # as mlx-embeddings has it for BERT: far enough below any score, and a number in half precision
 
 
-class Network(nn.Module):
+class Network(nn.Module):  # type: ignore[misc]  # MLX has no types
     """`body` makes the states; `head`, where there is one, the scores."""
 
     def __init__(self, plan: Plan, config: Mapping[str, Any]) -> None:
@@ -66,7 +66,7 @@ class Network(nn.Module):
             _load(self.words, words, quantization)
 
 
-class BertHead(nn.Module):
+class BertHead(nn.Module):  # type: ignore[misc]  # MLX has no types
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         size = int(config["hidden_size"])
@@ -76,7 +76,7 @@ class BertHead(nn.Module):
         return mx.array(self.out(mx.tanh(self.dense(pooled))))
 
 
-class ModernHead(nn.Module):
+class ModernHead(nn.Module):  # type: ignore[misc]  # MLX has no types
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         family = _module("modernbert")
@@ -88,7 +88,7 @@ class ModernHead(nn.Module):
         return mx.array(self.out(self.dense(pooled)))
 
 
-class PlainHead(nn.Module):
+class PlainHead(nn.Module):  # type: ignore[misc]  # MLX has no types
     def __init__(self, config: Mapping[str, Any], outputs: int = 1) -> None:
         super().__init__()
         self.out = nn.Linear(int(config["hidden_size"]), outputs, bias=False)

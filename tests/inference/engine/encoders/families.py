@@ -152,8 +152,8 @@ def _tokenizer(name: str, tokens: list[str]) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in tokens])
     if name == "qwen3-embed":
-        end = [("<|endoftext|>", 0)]
-        tokenizer.post_processor = processors.TemplateProcessing("$A <|endoftext|>", None, end)
+        last = [("<|endoftext|>", 0)]
+        tokenizer.post_processor = processors.TemplateProcessing("$A <|endoftext|>", None, last)
     elif not name.startswith("qwen3"):
         start, end = (tokens[0], tokens[2]) if name.startswith("xlm") else (tokens[1], tokens[2])
         ids = [(start, vocabulary[start]), (end, vocabulary[end])]

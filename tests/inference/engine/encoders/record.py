@@ -65,7 +65,7 @@ def _answers(name: str, folder: Path) -> dict[str, Any]:
     model.tie_weights()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     with torch.no_grad():
-        expected = (
+        expected: list[Any] = (
             [_vector(model, family, tokenizer, text) for text in TEXTS]
             if family.pooling
             else [_score(model, name, tokenizer, *pair) for pair in PAIRS]
