@@ -34,7 +34,8 @@ MADE: dict[int, Any] = {
 
 
 def _body_of(schema: type[Schema]) -> dict[str, Any]:
-    content = {"schema": schema.model_json_schema()}
+    within = f"#/components/schemas/{schema.__name__}.{{model}}"  # where the document keeps what is in it
+    content = {"schema": schema.model_json_schema(ref_template=within)}
     return {"requestBody": {"required": True, "content": {"application/json": content, "multipart/form-data": content}}}
 
 
