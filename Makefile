@@ -5,7 +5,7 @@ SETUP = @$(if $(PYTHON),,$(error fmlx needs Python 3.11 or newer and found none.
 	Install it with 'brew install python@3.12' or 'apt-get install python3-venv', and run make again))$(PYTHON) -m tools.setup
 VENV = .venv/bin
 
-.PHONY: help run setup test format lint bench demo-models messages lock clean
+.PHONY: help run setup test format lint bench screenshots demo-models messages lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ BENCHMARKS = video_overhead engine_raw chat_overhead
 bench: ## Measure what the server costs beside the bare runtimes
 	$(SETUP) setup
 	@for name in $(BENCHMARKS); do echo "benchmarks/$$name.py"; $(VENV)/python -m benchmarks.$$name || exit 1; done
+
+screenshots: ## Take docs/screenshots anew: every page, in three languages, light and dark
+	$(SETUP) develop
+	@$(VENV)/python -m tests.e2e.screenshots docs/screenshots
 
 demo-models: ## Train the demo models anew, compare them with the shipped ones and score them
 	$(SETUP) develop

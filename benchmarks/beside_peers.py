@@ -36,6 +36,7 @@ from tests.helpers import free_port, wait_for
 from tests.servers import manage, running
 
 KEY = "benchmark"
+START_SECONDS = 300
 WORDS = ("the", "of", "a", "to", "Work", "License", "and", "You", "any", "or", "in", "that", "such")
 SHORT, LONG = 40, 1300  # words: some 75 and 2000 tokens of the demo's tokenizer
 KEPT = {"1k": 650, "4k": 2600}
@@ -166,7 +167,7 @@ def peer(name: str, model: str, command: str, folder: Path) -> Iterator[Server]:
         )
     try:
         server = Server(name, model, port)
-        wait_for(lambda: asyncio.run(ask(server, "Hi", 2)).whole, 120, f"an answer of {name}")
+        wait_for(lambda: asyncio.run(ask(server, "Hi", 2)).whole, START_SECONDS, f"an answer of {name}")
         yield server
     finally:
         process.terminate()
@@ -175,14 +176,14 @@ def peer(name: str, model: str, command: str, folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def ours(home: Path) -> Iterator[Server]:
-    manage("migrate", home=home)
-    manage("firststart", home=home, env={"FMLX_API_KEY": KEY})
-    with running(home=home, timeout=180) as there:
+    manage("migrate", home=home, timeout=START_SECONDS)
+    manage("firststart", home=home, env={"FMLX_API_KEY": KEY}, timeout=START_SECONDS)
+    with running(home=home, timeout=START_SECONDS) as there:
         headers = {"Authorization": f"Bearer {KEY}"}
         url = f"{there.base_url}/v1/models"
         wait_for(lambda: httpx.get(url, headers=headers, trust_env=False).json()["data"], 60, "the model being found")
         server = Server("fmlx", "chat", int(there.base_url.rpartition(":")[2]))
-        wait_for(lambda: asyncio.run(ask(server, "Hi", 2)).whole, 120, "an answer of fmlx")
+        wait_for(lambda: asyncio.run(ask(server, "Hi", 2)).whole, START_SECONDS, "an answer of fmlx")
         yield server
 
 
@@ -204,7 +205,7 @@ def main() -> None:
         model.mkdir(parents=True)
         make(python, model)
         servers = [stack.enter_context(ours(home))]
-        servers += [stack.enter_context(peer(*given, model)) for given in chosen.peer]
+        servers += [stack.enter_context(peer(name, of, command, model)) for name, of, command in chosen.peer]
         raw = Raw(python, model)
         print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         for streams in map(int, chosen.streams.split(",")):

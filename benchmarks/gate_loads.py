@@ -20,6 +20,8 @@ from inference.engine.parameters import Parameters
 from inference.engine.prefill import Prefill
 from inference.engine.requests import Request, Sequence
 from inference.engine.selftest import self_test
+from inference.engine.speech.marks import Marks
+from inference.engine.speech.speech import Speech
 from inference.engine.stopping import StopMatcher
 
 REPEATS = 3
@@ -31,7 +33,7 @@ Row = tuple[str, int, int, int, str]  # kind, tokens of context, bound, peak, wh
 def sequence(length: int) -> Sequence:
     asked = Request("x", "completion", [5] * length, Parameters(temperature=0.0), 10**6, 0.0)
     text = WindowDetokeniser(lambda _tokens: "")
-    asked.sequences.append(Sequence(asked, 0, list(asked.prompt), text, StopMatcher(())))
+    asked.sequences.append(Sequence(asked, 0, list(asked.prompt), text, Speech(Marks()), StopMatcher(())))
     return asked.sequences[0]
 
 

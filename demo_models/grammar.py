@@ -125,13 +125,13 @@ UNSEEN_PHRASES: dict[str, tuple[str, ...]] = {
     "ru": ("Покажи, пожалуйста, как {c} {s} катится {d} на {b} фоне!", "На {b} фоне {d} плывёт {c} {s}."),
 }
 # The forms that agree with "на … фоне"; the others in WORDS stand before the noun.
-_PREPOSITIONAL = {"black": "чёрном", "blue": "синем", "gray": "сером"}
-_OPENINGS = {
+PREPOSITIONAL = {"black": "чёрном", "blue": "синем", "gray": "сером"}
+OPENINGS = {
     "en": ("please make ", "I would like ", ""),
     "zh": ("请画", "我想看", ""),
     "ru": ("сделай ", "хочу видеть: ", ""),
 }
-_CLOSINGS = {
+CLOSINGS = {
     "en": (", high quality", ", slowly", ""),
     "zh": ("，高清", "，慢慢地", ""),
     "ru": (", медленно", ", красиво", ""),
@@ -147,11 +147,11 @@ def prompt(clip: Clip, language: str, chance: random.Random, *, unseen: bool = F
     said["b"] = pick(words[clip.background])
     if language == "ru":
         said["c"] = words[clip.colour][0]
-        said["b"] = _PREPOSITIONAL[clip.background] if "{b} фоне" in phrase else words[clip.background][0]
+        said["b"] = PREPOSITIONAL[clip.background] if "{b} фоне" in phrase else words[clip.background][0]
     text = phrase.format(**said)
     if plain or unseen:
         return text
-    return chance.choice(_OPENINGS[language]) + text + chance.choice(_CLOSINGS[language])
+    return chance.choice(OPENINGS[language]) + text + chance.choice(CLOSINGS[language])
 
 
 def typed(text: str, chance: random.Random) -> str:

@@ -25,6 +25,8 @@ class Recipe:
 
 RECIPES = {
     "demo-chat": Recipe("mlx-lm", "demo_models.train_chat", "demo_models.score_chat"),
+    "demo-embed": Recipe("mlx-lm", "demo_models.write_embed", "demo_models.score_texts"),
+    "demo-rerank": Recipe("mlx-lm", "demo_models.write_rerank", "demo_models.score_texts"),
     "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),
     "demo-video": Recipe("mlx-gen", "demo_models.train_video", "demo_models.score"),
 }

@@ -11,8 +11,8 @@ from videos.runtimes.mlx_gen import limits
 from videos.runtimes.mlx_gen.artifacts import Shelf
 from videos.runtimes.mlx_gen.checkpoint import Checkpoint
 from videos.runtimes.mlx_gen.components import Components
-from videos.runtimes.mlx_gen.phases import Phases
 from videos.runtimes.mlx_gen.loras import Loras
+from videos.runtimes.mlx_gen.phases import Phases
 from videos.runtimes.mlx_gen.recipe import Recipe
 from videos.runtimes.mlx_gen.spec import Spec
 from videos.runtimes.mlx_gen.steps import Steps
@@ -67,7 +67,7 @@ class Studio:
 
     def _steps(self, spec: Spec) -> Steps:
         checkpoint, phases = Checkpoint(self._folder), Unwatched()
-        self._components.begin(checkpoint, phases, Loras((), checkpoint.denoisers), low_ram=False)
+        self._components.begin(checkpoint, phases, Loras((), ()), low_ram=False)
         recipe = Recipe.of(spec, checkpoint, self._components.config)
         shelf = Shelf(spec.artifacts_dir, spec.output_dir)
         return Steps(spec, recipe, checkpoint, self._components, shelf, phases)

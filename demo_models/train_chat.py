@@ -13,7 +13,7 @@ from demo_models.chat.rows import Rows
 from demo_models.progress import say
 
 SEED = 1
-STEPS = 2400
+STEPS = 4000
 TOKENS = 1024  # in a batch
 
 

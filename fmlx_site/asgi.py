@@ -1,4 +1,4 @@
-"""The ASGI application: /v1 to the lean handler, pages to the stock one, sockets to the consumers."""
+"""The ASGI application: /v1 and /v2 to the lean handler, pages to the stock one, sockets to the consumers."""
 
 import os
 from typing import Any
@@ -17,13 +17,13 @@ from fmlx_site.sockets import sockets
 
 lean = LeanHandler()
 pages = ASGIStaticFilesHandler(PageHandler())
-LEAN = ("/v1/", "/healthz", "/readyz", "/metrics")
+LEAN = ("/v1/", "/v2/", "/healthz", "/readyz", "/metrics")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] != "/healthz":  # which tells of the process alone
         await keep_current()
-    handler = lean if scope["path"].startswith(LEAN) or scope["path"] == "/v1" else pages
+    handler = lean if scope["path"].startswith(LEAN) or scope["path"] in ("/v1", "/v2") else pages
     await handler(scope, receive, send)
 
 

@@ -7,15 +7,17 @@ people. It is not in the models, so that another word is no migration.
 from django.apps import apps
 from django.utils.translation import gettext_lazy as _
 
-APPS = ("fmlx_site", "memory", "inference", "videos", "chat")
+APPS = ("fmlx_site", "memory", "inference", "videos", "chat", "webhooks")
 WORDS = {
     "added_at": _("added"),
     "address": _("address"),
     "alias": _("alias"),
     "at": _("when"),
     "attempt_count": _("attempts"),
+    "attempts": _("attempts"),
     "available_bytes": _("available, bytes"),
     "backend": _("computes on"),
+    "background": _("in the background"),
     "bytes": _("bytes"),
     "cached_tokens": _("cached tokens"),
     "ceiling_bytes": _("ceiling, bytes"),
@@ -30,12 +32,16 @@ WORDS = {
     "day_tokens": _("tokens today"),
     "default": _("default model"),
     "deleted_at": _("deleted"),
+    "delivered_at": _("delivered"),
+    "delivery": _("delivery"),
     "endpoint": _("endpoint"),
     "error_code": _("error code"),
+    "events": _("events"),
     "errors": _("refused or failed"),
     "fence": _("fence"),
     "footprint_bytes": _("holds, bytes"),
     "found_at": _("found"),
+    "gone_at": _("given up"),
     "frames": _("frames"),
     "heartbeat_at": _("heard of last"),
     "height": _("height"),
@@ -74,6 +80,7 @@ WORDS = {
     "pinned": _("pinned"),
     "pipeline": _("pipeline"),
     "prefix": _("begins with"),
+    "problem": _("problem"),
     "progress": _("progress, %"),
     "prompt": _("prompt"),
     "prompt_tokens": _("tokens in"),
@@ -90,7 +97,9 @@ WORDS = {
     "started_at": _("started"),
     "state": _("state"),
     "status": _("state"),
+    "subject": _("about"),
     "theme": _("colours"),
+    "tries": _("tries"),
     "type": _("type"),
     "used_at": _("used"),
     "user": _("user"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from fmlx_site.models import Profile
 
 Text = str | Promise
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ def concerns(request: HttpRequest) -> list[Concern]:
     """The worst first."""
     found = [one for watch in WATCHES if _may(request, watch.permission) for one in watch.look(request)]
     return sorted(found, key=lambda one: one.level != "bad")
+
+
+def once(request: HttpRequest, name: str, read: Callable[[], T]) -> T:
+    """What a part and a watch both ask for is read once for a page."""
+    kept: dict[str, Any] = request.__dict__.setdefault("_home", {})
+    if name not in kept:
+        kept[name] = read()
+    return cast("T", kept[name])
 
 
 def _may(request: HttpRequest, permission: str) -> bool:

@@ -100,7 +100,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
         await self.handle(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith("/v1/"):
+        if scope["path"].startswith(("/v1/", "/v2/")):
             await exchange(scope, receive, send, self._handle)
         else:
             await self._handle(scope, receive, send)

@@ -82,6 +82,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     default = ModelSettings.objects.filter(default=True).values_list("name", flat=True).first()
     context = {
         "base": request.build_absolute_uri("/v1"),
+        "root": request.build_absolute_uri("/").rstrip("/"),
         "chat": default or chat.values_list("name", flat=True).first() or "MODEL",
         "video": video.values_list("name", flat=True).first() or "MODEL",
     }

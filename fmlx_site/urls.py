@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from fmlx_site import account, home_views, system_views, views
 from fmlx_site.health import healthz, readyz
 from fmlx_site.metrics import metrics
-from inference.api import api
+from inference.api import api, second_api
 from inference.api.auth import needs
 from inference.models import Scope
 from memory.api import router as memory
@@ -32,6 +32,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("metrics", metrics),
     path("v1/", api.urls),
+    path("v2/", second_api.urls),
     path("audit/", views.audit, name="audit"),
     path("cache/", include("inference.urls")),
     path("chat/", include("chat.urls")),

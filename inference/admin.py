@@ -16,6 +16,8 @@ from inference.models import (
     ModelPlace,
     ModelSettings,
     RequestLog,
+    ResponseEvents,
+    StoredResponse,
     UsageHour,
 )
 
@@ -92,3 +94,22 @@ class HistogramAdmin(ReadOnlyAdmin):
     list_display = ("metric", "endpoint", "model", "status", "total")
     list_filter = ("metric", "endpoint", "status")
     search_fields = ("model",)
+
+
+@admin.register(StoredResponse)
+class StoredResponseAdmin(ReadOnlyAdmin):
+    """That there is one, and what became of it; what was asked and answered is its key's alone."""
+
+    list_display = ("id", "key", "status", "background", "attempts", "size_bytes", "created_at")
+    list_filter = ("status", "background", "created_at")
+    search_fields = ("id", "key__name")
+    list_select_related = ("key",)
+    exclude = ("asked", "input", "body")
+
+
+@admin.register(ResponseEvents)
+class ResponseEventsAdmin(ReadOnlyAdmin):
+    list_display = ("response_id", "first", "last")
+    search_fields = ("response__id",)
+    exclude = ("text",)
+    ordering = ("-id",)

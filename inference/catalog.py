@@ -14,6 +14,7 @@ from inference.errors import ModelNotFound, WrongModelType
 from inference.models import ApiKey, ModelFolder, ModelSettings
 from inference.request_log.visit import current_key
 
+ENGINES = (ModelFolder.Type.CHAT, ModelFolder.Type.EMBEDDING, ModelFolder.Type.RERANK)  # types that are loaded
 FRESH_SECONDS = 1.0  # so old may be what a prompt is routed by
 
 
@@ -71,12 +72,12 @@ class Catalog:
                     return model
         raise ModelNotFound(name, list(self.models))
 
-    def _find_or_fall_back(self, name: str) -> Served:
+    def _find_or_fall_back(self, name: str, type_: str) -> Served:
         try:
             return self.find(name)
         except ModelNotFound:
             with suppress(ModelNotFound):
-                if (name := settings.FMLX.fallback_model) and (other := self.find(name)).type == ModelFolder.Type.CHAT:
+                if (name := settings.FMLX.fallback_model) and (other := self.find(name)).type == type_:
                     return other
             raise
 
@@ -88,20 +89,33 @@ class Catalog:
         return Catalog(seen, self.read_at)
 
     def chat_model(self, name: str | None) -> Served:
-        """The one named, else the default, else the first of the highest rank: a real model before a demo.
+        """As `model_for`."""
+        return self.model_for(ModelFolder.Type.CHAT, name)
+
+    def engine_model(self, name: str) -> Served:
+        """A model that an engine can serve. Raises ModelNotFound, WrongModelType."""
+        model = self.find(name)
+        if model.type not in ENGINES:
+            raise WrongModelType(model.name, model.type)
+        return model
+
+    def model_for(self, type_: str, name: str | None, *also: str) -> Served:
+        """The one named, if it is of the type or one of `also`; else the default, else the first of the highest rank: a
+        real model before a demo.
 
         Raises:
             ModelNotFound, WrongModelType: of the one named.
             InvalidRequest: none is named and there is none.
         """
         if name is not None:
-            model = self._find_or_fall_back(name)
-            if model.type != ModelFolder.Type.CHAT:
+            model = self._find_or_fall_back(name, type_)
+            if model.type not in (type_, *also):
                 raise WrongModelType(model.name, model.type)
             return model
-        able = [model for model in self.models.values() if model.type == ModelFolder.Type.CHAT]
+        able = [model for model in self.models.values() if model.type == type_]
         if not able:
-            raise InvalidRequest("No chat model was found on this server; add one to its model folder.", param="model")
+            text = f"No {type_} model was found on this server; add one to its model folder."
+            raise InvalidRequest(text, param="model")
         best = max(able, key=lambda model: model.folders[0].rank)
         return next((model for model in able if model.settings.default), best)
 

@@ -14,6 +14,7 @@ Event = dict[str, Any]
 ENDS = frozenset({"refused", "finished", "failed", "aborted", "probed", "tokenised"})
 CANCELLED = {"status": 400, "code": "request_cancelled", "message": "The request was cancelled by its key."}
 MAX_REQUEST_BYTES = MAX_LINE_BYTES - 4096  # the rest is for the envelope
+LISTS = ("inputs", "firsts", "seconds")  # of texts, for an encoder
 WORST_ESCAPE = 12  # bytes of JSON that one character becomes when it is outside the basic plane
 
 
@@ -37,6 +38,7 @@ class Delta(TypedDict):
     tokens: int
     logprobs: NotRequired[list[Event]]
     reason: NotRequired[str]
+    warning: NotRequired[str]
 
 
 class ToolCall(TypedDict):
@@ -189,6 +191,7 @@ def _check_size(request: Event) -> None:
 
 def _characters(request: Event) -> int:
     texts = [request.get("prompt"), *(message.get("content") for message in request.get("messages", ()))]
+    texts += [text for name in LISTS for text in request.get(name, ())]
     return sum(len(text) for text in texts if isinstance(text, str))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes, sizes_of
+from inference.engine.encoder.checkpoint import Plan, Unsuitable, plan
 from inference.models import ModelFolder
 
 MARKERS = ("model_index.json", "config.json")
@@ -91,8 +92,8 @@ def _look(name: str, path: Path) -> Found:
     try:
         if (path / "model_index.json").is_file():
             return _video(name, path)
-        return _chat(name, path)
-    except (Unusable, OSError) as reason:
+        return _language(name, path)
+    except (Unusable, Unsuitable, OSError) as reason:
         return Found(name, path, skipped_because=str(reason))
 
 
@@ -119,10 +120,33 @@ def _own_settings(path: Path) -> dict[str, Any]:
     return own
 
 
-def _chat(name: str, path: Path) -> Found:
+def _language(name: str, path: Path) -> Found:
     config = read_json(path / "config.json")
     if "_class_name" in config:
         raise Unusable(f"This is a component of a diffusers pipeline ({config['_class_name']}), not a model.")
+    own = _own_settings(path)
+    try:
+        encoder = plan(path, config, own.get("type", ""))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unusable(f"What its configuration says of embeddings cannot be read: {error!r}.") from error
+    return _encoder(name, path, encoder, own) if encoder else _chat(name, path, config, own)
+
+
+def _encoder(name: str, path: Path, made: Plan, own: dict[str, Any]) -> Found:
+    check_weights(path)
+    size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    return Found(
+        name=name,
+        path=path,
+        type=Type.RERANK if made.task == "rerank" else Type.EMBEDDING,
+        size_bytes=size,
+        resident_bytes=size,
+        context_window=made.window,
+        rank=own.get("rank", 0),
+    )
+
+
+def _chat(name: str, path: Path, config: dict[str, Any], own: dict[str, Any]) -> Found:
     architectures = config.get("architectures") or []
     if not any("CausalLM" in str(architecture) for architecture in architectures):
         raise Unusable(f"config.json names no architecture that is served (it names {architectures or 'none'}).")
@@ -135,7 +159,7 @@ def _chat(name: str, path: Path) -> Found:
         size_bytes=size,
         resident_bytes=size,
         context_window=_context_window(config),
-        rank=_own_settings(path).get("rank", 0),
+        rank=own.get("rank", 0),
     )
 
 

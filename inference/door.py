@@ -71,7 +71,7 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
             case "probe" | "tokens":
                 await _say(writer, said=await _inquire(pool, asked))
             case "load":
-                await pool.load((await recent_catalog.read()).chat_model(asked["model"]))
+                await pool.load((await recent_catalog.read()).engine_model(asked["model"]))
                 await _say(writer, done=True)
             case "unload":
                 await _say(writer, done=await pool.unload(asked["model"], asked["reason"]))
@@ -87,7 +87,7 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
 
 
 async def _ask(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> None:
-    model = (await recent_catalog.read()).chat_model(asked["model"])
+    model = (await recent_catalog.read()).engine_model(asked["model"])
     async with pool.engine_for(model) as engine, engine.ask(asked["request"]) as answer:
         await _say(writer, facts=answer.facts, accepted=answer.accepted)
         await _pass_on(answer, writer)

@@ -8,8 +8,11 @@ from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
 from memory import NoRoom, RoomPinned
 
 RETRY_SECONDS = 1
+ARTICLES = {"embedding": "an"}
 ENDPOINTS = {
     "chat": ("answers prompts", "POST /v1/chat/completions"),
+    "embedding": ("makes vectors of texts", "POST /v1/embeddings"),
+    "rerank": ("puts documents in order for a query", "POST /v1/rerank"),
     "video": ("makes videos", "POST /v1/videos"),
 }
 
@@ -30,7 +33,9 @@ class WrongModelType(InvalidRequest):
 
     def __init__(self, name: str, type_: str) -> None:
         what, endpoint = ENDPOINTS[type_]
-        super().__init__(f"{name!r} is a {type_} model: it {what}. Use {endpoint} for it.", param="model")
+        super().__init__(
+            f"{name!r} is {ARTICLES.get(type_, 'a')} {type_} model: it {what}. Use {endpoint} for it.", param="model"
+        )
 
 
 class UnsupportedParameter(InvalidRequest):

@@ -257,6 +257,8 @@ class ModelFolder(models.Model):
     class Type(models.TextChoices):
         VIDEO = "video", _("video")
         CHAT = "chat", _("chat")
+        EMBEDDING = "embedding", _("embeddings")
+        RERANK = "rerank", _("reranking")
         UNSERVED = "", _("not served")
 
     node = models.ForeignKey("memory.Node", on_delete=models.CASCADE, related_name="model_folders")

@@ -126,7 +126,7 @@ class Pool:
         began = time.monotonic()
         try:
             lease = await self._landlord.reserve(folder, entry.known, pinned=entry.settings.pinned)
-            entry.resident = await self._start(entry, folder, lease)
+            entry.resident = await self._start(entry, folder, lease, model.type)
         except LoadFailed as failure:
             entry.backoff.load_failed(failure.message)
             log.warning("Model not loaded.", model=entry.name, reason=failure.message)
@@ -136,13 +136,13 @@ class Pool:
             await self._tell(entry)
         log.info("Model loaded.", model=entry.name, seconds=round(time.monotonic() - began, 2), **entry.resident.gate)
 
-    async def _start(self, entry: Entry, folder: ModelFolder, lease: Lease) -> Resident:
+    async def _start(self, entry: Entry, folder: ModelFolder, lease: Lease, task: str) -> Resident:
         def progress(done: int, total: int) -> None:
             entry.progress = (done, total)
             self._tell_soon(entry)
 
         limit = entry.settings.context_limit
-        resident = await Resident.load(self.node, folder, lease, limit, progress)
+        resident = await Resident.load(self.node, folder, lease, progress, limit=limit, task=task)
         entry.known = {"model": resident.facts, "gate": resident.gate}
         resident.on_wanted = functools.partial(self._landlord.grow, resident)
         self._in_background(self._stay_with(entry, resident))

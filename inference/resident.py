@@ -22,6 +22,7 @@ from memory.models import Lease
 log = structlog.get_logger(__name__)
 KIND = "engine"
 RUNTIME = "mlx-lm"
+WORKERS = {"embedding": "inference.engine.encoder.worker", "rerank": "inference.engine.encoder.worker"}  # others chat
 SILENCE_SECONDS = 10.0  # its contract (engine/messages.py): a status every second, from the thread that computes
 OBEY_SECONDS = 3.0  # it answers a smaller lease with a status at once, or after the chunk it is at
 PASSED_SECONDS = 10.0  # between writing down how many chunks the gate passed
@@ -56,15 +57,23 @@ class Resident:
 
     @classmethod
     async def load(
-        cls, node: LocalNode, folder: ModelFolder, lease: Lease, limit: int | None, progress: Callable[[int, int], None]
+        cls,
+        node: LocalNode,
+        folder: ModelFolder,
+        lease: Lease,
+        progress: Callable[[int, int], None],
+        *,
+        limit: int | None,
+        task: str = "",
     ) -> "Resident":
-        """Start an engine on a folder and wait until it has answered its self-test; `limit` is of the context.
+        """Start an engine on a folder and wait until it has answered its self-test; `limit` is of the context, `task`
+        the type of model that it is served as.
 
         Raises:
             LoadFailed: with what the engine, or the node, said about it. The lease is released.
         """
         try:
-            worker = await node.launch(_worker_spec(folder), lease)
+            worker = await node.launch(_worker_spec(folder, task), lease)
         except LaunchFailed as failure:
             raise LoadFailed(failure.message) from None
         resident = cls(folder, node, worker, lease)
@@ -72,6 +81,7 @@ class Resident:
         patience = PATIENCE_SECONDS.value
         cache = {"folder": str(settings.FMLX.cache), "quota_bytes": settings.FMLX.cache_bytes}
         spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True, "patience": patience}
+        spec |= {"task": task} if task in WORKERS else {}
         spec |= {"cache": cache, **({"context_limit": limit} if limit else {})}
         await worker.send("start", spec=spec)
         try:
@@ -202,14 +212,14 @@ class Resident:
         task.add_done_callback(self._tasks.discard)
 
 
-def _worker_spec(folder: ModelFolder) -> WorkerSpec:
+def _worker_spec(folder: ModelFolder, task: str) -> WorkerSpec:
     fmlx = settings.FMLX
     place = Path("engines") / folder.name.replace("/", "--")
     return WorkerSpec(
         kind=KIND,
         holder=folder.name[:200],
         runtime=RUNTIME,
-        argv=[str(runtime_python(fmlx.home, RUNTIME)), "-m", "inference.engine.worker"],
+        argv=[str(runtime_python(fmlx.home, RUNTIME)), "-m", WORKERS.get(task, "inference.engine.worker")],
         log=fmlx.logs / f"{place}.log",
         cwd=fmlx.work / place,
         stall_seconds=LOAD_STALL_SECONDS,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch
+from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch, once
 from memory.models import Event, Lease, Node
 
 SEE = "memory.view_lease"
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 def read(request: HttpRequest) -> dict[str, Any]:
     leases = list(Lease.objects.order_by("node__name", "id"))
-    nodes = list(Node.objects.order_by("name"))
+    nodes = _nodes(request)
     rows = []
     for node in nodes:
         held = [lease for lease in leases if lease.node_id == node.pk]
@@ -31,8 +31,12 @@ def read(request: HttpRequest) -> dict[str, Any]:
     return {"rows": rows}
 
 
+def _nodes(request: HttpRequest) -> list[Node]:
+    return once(request, "nodes", lambda: list(Node.objects.order_by("name")))
+
+
 def look(request: HttpRequest) -> Iterable[Concern]:
-    nodes = list(Node.objects.order_by("name"))
+    nodes = _nodes(request)
     if not nodes:
         yield Concern("bad", _("No node has run yet, so nothing can be made."), command="manage.py serve")
     for node in nodes:

@@ -60,6 +60,7 @@ def _install(profile: str) -> None:
         "--quiet",
         "--disable-pip-version-check",
         "--require-hashes",
+        "--no-deps",  # a lock is whole, but for what its .excludes leave out
         "-r",
     ]
     command([*pip, REQUIREMENTS / "uv.txt"], failed="See the lines above; the network may be away. Then run it again.")

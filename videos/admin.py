@@ -11,7 +11,7 @@ from fmlx_site.admin import ReadOnlyAdmin
 from fmlx_site.audit import Origin, Source, What, record_change
 from videos import deletion, jobs, live
 from videos.errors import AlreadyFinished, FenceLost
-from videos.models import Artifact, Attempt, Calibration, JobEvent, Step, VideoJob
+from videos.models import Artifact, Attempt, Calibration, InputFile, JobEvent, Preset, Step, VideoBatch, VideoJob
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -144,3 +144,27 @@ class CalibrationAdmin(ReadOnlyAdmin):
     list_filter = ("node", "backend", "pipeline")
     search_fields = ("model",)
     list_select_related = ("node",)
+
+
+@admin.register(VideoBatch)
+class VideoBatchAdmin(ReadOnlyAdmin):
+    list_display = ("id", "key", "created_at", "cancelled_at")
+    search_fields = ("id", "key__name")
+    list_select_related = ("key",)
+    ordering = ("-created_at",)
+
+
+@admin.register(InputFile)
+class InputFileAdmin(ReadOnlyAdmin):
+    list_display = ("id", "key", "name", "purpose", "bytes", "media_type", "created_at", "expires_at")
+    list_filter = ("purpose", "media_type")
+    search_fields = ("id", "name", "sha256", "key__name")
+    list_select_related = ("key",)
+    ordering = ("-created_at",)
+
+
+@admin.register(Preset)
+class PresetAdmin(ReadOnlyAdmin):
+    list_display = ("model", "name")
+    list_filter = ("model",)
+    search_fields = ("model", "name")

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch
+from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch, once
 from inference.models import ModelFolder
 from memory import gib
 from videos import jobs
@@ -33,11 +33,20 @@ EXAMPLES = (
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    counts = dict(VideoJob.objects.order_by().values_list("status").annotate(count=Count("id")))
+    counts = once(request, "videos", _counts)
     rows = list(with_files(VideoJob.objects.order_by("-created_at", "-id"))[:RECENT])
     places = jobs.queue_positions(job.pk for job in rows if job.status == VideoJob.Status.QUEUED) if rows else {}
     cards = [Card(job, places.get(job.pk)) for job in rows]
-    return {"queued": counts.get("queued", 0), "running": counts.get("in_progress", 0), "cards": cards}
+    return {"queued": counts["queued"], "running": counts["running"], "cards": cards}
+
+
+def _counts() -> dict[str, int]:
+    lately = Q(status=VideoJob.Status.FAILED, completed_at__gte=timezone.now() - DAY)
+    return VideoJob.objects.aggregate(
+        queued=Count("id", filter=Q(status=VideoJob.Status.QUEUED)),
+        running=Count("id", filter=Q(status=VideoJob.Status.IN_PROGRESS)),
+        failed=Count("id", filter=lately & ~Q(error_code="cancelled")),
+    )
 
 
 def first_steps(request: HttpRequest) -> dict[str, Any]:
@@ -52,8 +61,7 @@ def look(request: HttpRequest) -> Iterable[Concern]:
         yield Concern(
             "bad", text % {"free": gib(free), "floor": gib(floor)}, reverse("settings-group", args=["videos"])
         )
-    failed = VideoJob.objects.filter(status=VideoJob.Status.FAILED, completed_at__gte=timezone.now() - DAY)
-    if count := failed.exclude(error_code="cancelled").count():
+    if count := once(request, "videos", _counts)["failed"]:
         text = ngettext(
             "%(count)d video failed in the last 24 hours; it says why.",
             "%(count)d videos failed in the last 24 hours; each says why.",

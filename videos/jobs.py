@@ -123,8 +123,8 @@ def transition(
             raise FenceLost(job_id)
         JobEvent.objects.create(job_id=job_id, what=what, message=message, said=parts_of(message))
         job = VideoJob.objects.get(pk=job_id)
-        if to in ENDINGS:
-            tell(job.key_id, ENDINGS[to], job.pk, {"id": job.pk})
+        if ending := ENDINGS.get(Status(to)):
+            tell(job.key_id, ending, job.pk, {"id": job.pk})
         return job
 
 

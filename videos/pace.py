@@ -66,7 +66,7 @@ def power_of(runs: Sequence[Run]) -> float:
         return USUAL
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
-    return min(MOST, max(LEAST, slope))
+    return float(min(MOST, max(LEAST, slope)))
 
 
 def runs_of(model: str) -> list[Run]:

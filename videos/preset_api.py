@@ -48,7 +48,8 @@ async def list_loras(request: AuthorizedRequest) -> VideoLoraList:
 
 
 def _lora(found: loras.Found) -> VideoLora:
-    experts: list[Literal["high", "low"]] = (["high"] if found.high else []) + (["low"] if found.low else [])
+    weights: dict[Literal["high", "low"], object] = {"high": found.high, "low": found.low}
+    experts = [expert for expert, there in weights.items() if there]
     return VideoLora(name=found.name, bytes=found.bytes, experts=experts)
 
 

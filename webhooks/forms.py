@@ -29,5 +29,5 @@ class WebhookForm(forms.Form):
 
     def __init__(self, keys: QuerySet[ApiKey], data: Any = None) -> None:
         super().__init__(data)
-        self.keys: Any = self.fields["key"]
-        self.keys.queryset = keys.filter(revoked_at=None)
+        offered: Any = self.fields["key"]
+        offered.queryset = keys.filter(revoked_at=None)

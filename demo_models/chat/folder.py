@@ -36,7 +36,7 @@ class Folder:
         root.mkdir(parents=True, exist_ok=True)
         made = tokenizer.build()
         made.save(str(root / "tokenizer.json"), pretty=False)
-        end, pad = made.token_to_id(tokenizer.END), made.token_to_id(tokenizer.PAD)
+        end, pad = (made.get_vocab()[word] for word in (tokenizer.END, tokenizer.PAD))
         self._config = _config(made.get_vocab_size(), end)
         (root / "chat_template.jinja").write_text(TEMPLATE.read_text(encoding="utf-8"), encoding="utf-8")
         self._dump("config.json", self._config)

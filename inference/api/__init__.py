@@ -1,11 +1,27 @@
-"""The HTTP API under /v1: OpenAI's shapes. Routers of the other apps are mounted in `fmlx_site/urls.py`."""
+"""The HTTP API under /v1: OpenAI's shapes, and under /v2 what Cohere's SDK asks there.
+
+Routers of the other apps are mounted in `fmlx_site/urls.py`.
+"""
 
 from ninja import Swagger
 
 from inference.api.auth import needs
 from inference.api.docs import Api
 from inference.api.errors import register_exception_handlers
-from inference.api.routers import cache, chat, completions, messages, models, requests, responses, tokens, usage
+from inference.api.routers import (
+    cache,
+    chat,
+    completions,
+    embeddings,
+    messages,
+    models,
+    requests,
+    rerank,
+    responses,
+    score,
+    tokens,
+    usage,
+)
 
 api = Api(
     title="fmlx",
@@ -19,9 +35,16 @@ register_exception_handlers(api)
 api.add_router("cache", cache.router)
 api.add_router("chat", chat.router)
 api.add_router("completions", completions.router)
+api.add_router("embeddings", embeddings.router)
 api.add_router("messages", messages.router)
 api.add_router("requests", requests.router)
 api.add_router("responses", responses.router)
 api.add_router("", tokens.router)
 api.add_router("models", models.router)
+api.add_router("", rerank.first)
+api.add_router("score", score.router)
 api.add_router("usage", usage.router)
+
+second_api = Api(title="fmlx", version="2", auth=needs(None), docs_url=None, openapi_url=None, urls_namespace="v2")
+register_exception_handlers(second_api)
+second_api.add_router("", rerank.second)

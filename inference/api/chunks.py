@@ -64,7 +64,7 @@ class ChoicesWire(ABC):
     def text(self, index: int, text: str, logprobs: Sequence[Json] | None) -> bytes: ...
 
     @abstractmethod
-    def close(self, index: int, reason: str) -> bytes: ...
+    def close(self, index: int, reason: str, warning: str | None) -> bytes: ...
 
     def thought(self, index: int, delta: Event) -> bytes:
         """The part of a delta that comes before its text."""
@@ -99,7 +99,7 @@ class ChoicesWire(ABC):
         if (said or reason) and index not in self._opened:
             self._opened.add(index)
             said = self.opening(number, index) + said
-        return said + self.close(index, reason) if reason else said
+        return said + self.close(index, reason, delta.get("warning")) if reason else said
 
     def _chunk(self, choice: str) -> bytes:
         return self._head + choice.encode() + b"]" + self._tail
@@ -123,6 +123,7 @@ class ChatWire(ChoicesWire):
             "message": message_of(choice),
             "logprobs": _chat_logprobs(choice.get("logprobs")),
             "finish_reason": choice["reason"],
+            **({"warning": choice["warning"]} if choice.get("warning") else {}),
         }
 
     def opening(self, number: int, index: int) -> bytes:
@@ -143,8 +144,9 @@ class ChatWire(ChoicesWire):
             return b""
         return self._change(index, text_json({"tool_calls": [_call_piece(piece) for piece in pieces]}))
 
-    def close(self, index: int, reason: str) -> bytes:
-        return self._chunk(f'{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"{reason}"}}')
+    def close(self, index: int, reason: str, warning: str | None) -> bytes:
+        more = f',"warning":{text_json(warning)}' if warning else ""
+        return self._chunk(f'{{"index":{index},"delta":{{}},"logprobs":null,"finish_reason":"{reason}"{more}}}')
 
     def _change(self, index: int, delta: str, logprobs: str = "null") -> bytes:
         return self._chunk(f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":null}}')
@@ -198,7 +200,7 @@ class CompletionWire(ChoicesWire):
     def text(self, index: int, text: str, logprobs: Sequence[Json] | None) -> bytes:
         return self._choice(index, text, text_json(self._logprobs(index, logprobs)), "null")
 
-    def close(self, index: int, reason: str) -> bytes:
+    def close(self, index: int, reason: str, warning: str | None) -> bytes:
         return self._choice(index, "", "null", f'"{reason}"')
 
     def _choice(self, index: int, text: str, logprobs: str, reason: str) -> bytes:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from ninja import NinjaAPI, Schema
+from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
+from pydantic import BaseModel
 
 from inference.api.errors import ErrorResponse
 from inference.api.formats import anthropic
@@ -16,13 +17,13 @@ ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 404, 413, 415, 503), ErrorResp
 ALWAYS = (400, 401, 403, 408, 413, 429, 500, 503)
 
 
-def body_of(schema: type[Schema]) -> Json:
+def body_of(schema: type[BaseModel]) -> Json:
     """Schemas within it become components of their own, under its name."""
     content = {"application/json": {"schema": _schema_of(schema)}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _schema_of(schema: type[Schema]) -> Json:
+def _schema_of(schema: type[BaseModel]) -> Json:
     return schema.model_json_schema(ref_template=f"#/components/schemas/{schema.__name__}.{{model}}")
 
 

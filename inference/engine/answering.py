@@ -58,8 +58,8 @@ class Answering:
         """Compiles it now, and gives a matcher whenever it is called."""
         if grammar is None:
             return None
-        matcher = self._compiler.matcher(grammar)
-        return matcher.deep_copy
+        copy: Callable[[], Any] = self._compiler.matcher(grammar).deep_copy
+        return copy
 
     def _structure(self, message: Mapping[str, Any], wish: Wish) -> Grammar | None:
         structure = message.get("structure")

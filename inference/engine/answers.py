@@ -109,6 +109,8 @@ class Answers:
             delta.setdefault("logprobs", []).append(logprobs)
         if sequence.reason is not None:
             delta["reason"] = sequence.reason
+            if sequence.speech.warning:
+                delta["warning"] = sequence.speech.warning
 
     def _logprobs(self, step: Step, logprobs: mx.array) -> Json:
         top = top_logprobs(logprobs, step.sequence.request.parameters.top_logprobs)

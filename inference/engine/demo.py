@@ -63,7 +63,7 @@ def _mark(folder: Path) -> Json:
 def write(folder: Path, kind: str, **changes: Any) -> None:
     """Write the checkpoint of a kind, with `changes` to its configuration, into a folder that is there."""
     tokenizer = _tokenizer()
-    config = demo_configs.config(kind, tokenizer.get_vocab_size(), tokenizer.token_to_id(demo_configs.END)) | changes
+    config = demo_configs.config(kind, tokenizer.get_vocab_size(), tokenizer.get_vocab()[demo_configs.END]) | changes
     tokenizer.save(str(folder / "tokenizer.json"))
     _dump(folder / "config.json", config)
     _dump(folder / "tokenizer_config.json", demo_configs.tokenizer_config(config))

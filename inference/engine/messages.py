@@ -86,7 +86,8 @@ engine → node, about a request. First one of
     event tokenised {id, count, context_limit, ids?, strings?, text?}     the end of a request with `tokenise`
 then, if it was accepted
     event prefill  {id, done, total}    after every chunk but the last; tokens
-    event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?}, ...]}
+    event deltas   {deltas: [{id, index, text, reasoning?, tool_calls?, tokens: int, logprobs?: [...], reason?,
+              warning?}, ...]}
              What one tick gave to every streamed request, one line for all. `index` is the choice (n > 1), `tokens`
              how many tokens this took, `reason` is there in the last delta of a choice: "stop" (end token or stop
              text; the stop text itself is not sent), "tool_calls" (it ended by itself, and called), "length". A delta

@@ -77,7 +77,7 @@ def open_model(folder: Path, lease: int, progress: Progress) -> Loaded:
     total = sum(array.nbytes for array in weights)
     if total > lease:
         raise WorkerFailed("lease_too_small", f"The weights take {total:,} bytes and the lease is {lease:,}.")
-    _materialise(weights, total, progress)
+    materialise(weights, total, progress)
     marks = Marks.of(tokenizer)
     return Loaded(
         model=model,
@@ -104,7 +104,7 @@ def _lazily(folder: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
     return model, tokenizer, config
 
 
-def _materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
+def materialise(weights: list[mx.array], total: int, progress: Progress) -> None:
     done, said = 0, 0
     for array in weights:
         mx.eval(array)

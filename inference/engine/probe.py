@@ -7,7 +7,7 @@ import sys
 
 from inference.engine.versions import versions
 
-NEEDED = ("mlx.core", "mlx_lm.generate", "mlx_lm.models.cache", "tokenizers", "jinja2")
+NEEDED = ("mlx.core", "mlx_lm.generate", "mlx_lm.models.cache", "numpy", "tokenizers", "jinja2")
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-PACKAGES = ("mlx", "mlx-lm", "tokenizers", "transformers")
+PACKAGES = ("mlx", "mlx-embeddings", "mlx-lm", "tokenizers", "transformers")
 
 
 def versions() -> dict[str, str]:

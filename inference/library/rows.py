@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.http import Http404
 
 from demo_models.shipped import is_demo
-from inference.catalog import Catalog
+from inference.catalog import ENGINES, Catalog
 from inference.client import Event
 from inference.models import ModelFolder, ModelSettings
 from inference.pool import engine_states
@@ -69,7 +69,7 @@ class Row:
 
     @property
     def loadable(self) -> bool:
-        return self.type == Type.CHAT
+        return self.type in ENGINES
 
     @property
     def demo(self) -> bool:
@@ -161,7 +161,7 @@ def _matches(search: str, folder: ModelFolder, decided: ModelSettings) -> bool:
 
 def _row(folders: list[ModelFolder], decided: ModelSettings, states: Mapping[str, Event], rooms: "Rooms") -> Row:
     first = folders[0]
-    fits = [Fit.of(one, *rooms[one.node_id]) for one in folders] if first.type == Type.CHAT else []
+    fits = [Fit.of(one, *rooms[one.node_id]) for one in folders] if first.type in ENGINES else []
     best = min(fits, key=lambda fit: ("fits", "waits", "never").index(fit.verdict), default=None)
     return Row(first, [one.node.name for one in folders], decided, states.get(first.name, {}), best)
 

@@ -140,7 +140,7 @@ def load(request: HttpRequest, name: str) -> HttpResponse:
 
 async def _load(name: str) -> bool:
     """Is it loaded? If not, it is on its way."""
-    found = (await read_catalog()).chat_model(name)
+    found = (await read_catalog()).engine_model(name)
     task = _apart(pool_for(found).load(found))
     task.add_done_callback(_ended)
     await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
@@ -182,7 +182,7 @@ def unload(request: HttpRequest, name: str) -> HttpResponse:
 
 
 async def _unload(name: str) -> bool:
-    found = (await read_catalog()).chat_model(name)
+    found = (await read_catalog()).engine_model(name)
     return await _apart(pool_for(found).unload(found.name, BY_HAND))
 
 

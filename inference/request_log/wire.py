@@ -1,5 +1,6 @@
 """A request's visit at the level of ASGI: headers on every answer, its end noted, and what other origins may do."""
 
+import functools
 import time
 from collections.abc import Iterator
 from typing import IO, Any
@@ -15,6 +16,7 @@ from inference.request_log.writer import writer
 
 Header = tuple[bytes, bytes]
 KEPT_BYTES = 16 * 1024
+KNOWN_ROUTES = 256  # paths: the few that prompts are sent to are always among them
 QUIET = ("/v1/docs", "/v1/openapi.json")  # pages about the API, no use of it
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE, OPTIONS",
@@ -112,6 +114,7 @@ def note_end(visit: Visit) -> None:
     writer.add(visit)
 
 
+@functools.lru_cache(maxsize=KNOWN_ROUTES)
 def _route(path: str) -> str:
     """The pattern and not the path: ids would make every request its own endpoint."""
     try:

@@ -35,7 +35,9 @@ def require_room() -> None:
 
 def begin(row: StoredResponse, call: Call, wire: ResponsesWire, visit: Visit | None) -> None:
     """On the running loop, in a context of its own: that of the request ends with it. `row` is this process's."""
-    making = _running[row.pk] = Making(row, call, wire, visit)
+    making = _running[row.pk] = Making(row, call, wire, held=bool(visit and visit.held))
+    if visit:
+        visit.held = False  # the key's limits hear of it when the work has ended, and not when it was accepted
     task = asyncio.get_running_loop().create_task(making.run(), context=Context())
     task.add_done_callback(lambda _: _running.pop(row.pk, None))
     making.task = task
@@ -52,19 +54,18 @@ def end(response_id: str) -> None:
 
 
 class Making:
-    """`visit` is the request that asked for it; what the work takes is counted when it has ended."""
+    """`held`: it counts as running against its key's limits, until it has ended."""
 
-    def __init__(self, row: StoredResponse, call: Call, wire: ResponsesWire, visit: Visit | None) -> None:
+    def __init__(self, row: StoredResponse, call: Call, wire: ResponsesWire, *, held: bool) -> None:
         self.row, self.call, self.wire = row, call, wire
         self.task: asyncio.Task[None] | None = None
-        self._asked_by = visit
+        self._held = held
         self._first = wire.number
 
     async def run(self) -> None:
         with visiting("BACKGROUND", "/v1/responses") as visit:
             visit.key, visit.model, visit.streamed = self.row.key, self.call.model.name, self.row.streamed
-            if self._asked_by:
-                visit.held, self._asked_by.held = self._asked_by.held, False
+            visit.held = self._held
             try:
                 await self._make(visit)
             except (DatabaseError, InterfaceError):

@@ -27,7 +27,7 @@ def group_of(response_id: str) -> str:
 
 def find(key: ApiKey, response_id: str) -> StoredResponse:
     """Raises ResponseNotFound, also for another key's."""
-    row = StoredResponse.objects.filter(pk=response_id, key=key).first()
+    row = StoredResponse.objects.select_related("key").filter(pk=response_id, key=key).first()
     if row is None:
         raise ResponseNotFound(f"No response with the id {response_id!r} is stored for this key.", param="response_id")
     return row

@@ -137,3 +137,60 @@ def test_a_component_and_an_unknown_architecture_are_not_models(tmp_path):
     reasons = {found.name: found.skipped_because for found in scan([tmp_path])}
     assert "component" in reasons["part"]
     assert "BertModel" in reasons["bert"]
+
+
+def texts(
+    root, model_type="bert", architecture="BertModel", pooling=None, modules=("Transformer", "Pooling"), **config
+):
+    root.mkdir(parents=True)
+    said = {"model_type": model_type, "architectures": [architecture], "hidden_size": 32, "num_hidden_layers": 1}
+    (root / "config.json").write_text(json.dumps({**said, "max_position_embeddings": 514, **config}))
+    weights(root / "model.safetensors")
+    if pooling:
+        listed = [{"type": f"sentence_transformers.models.{name}", "path": f"1_{name}"} for name in modules]
+        (root / "modules.json").write_text(json.dumps(listed))
+        (root / "1_Pooling").mkdir()
+        (root / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{pooling}": True}))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "type_", "window"),
+    [
+        ("bge", {"pooling": "cls_token"}, "embedding", 514),
+        ("e5", {"model_type": "xlm-roberta", "architecture": "XLMRobertaModel", "pad_token_id": 1}, "embedding", 512),
+        ("Qwen3-Embedding", {"model_type": "qwen3", "architecture": "Qwen3ForCausalLM"}, "embedding", 514),
+        ("Qwen3-Reranker", {"model_type": "qwen3", "architecture": "Qwen3ForCausalLM"}, "rerank", 514),
+        ("Qwen3", {"model_type": "qwen3", "architecture": "Qwen3ForCausalLM"}, "chat", 514),
+        ("minilm-ce", {"architecture": "BertForSequenceClassification", "id2label": {"0": "L"}}, "rerank", 514),
+    ],
+)
+def test_models_for_texts_are_told_apart_from_chat(tmp_path, name, made, type_, window):
+    texts(tmp_path / name, **made)
+    found = only(tmp_path)
+    assert (found.type, found.context_window, found.skipped_because) == (type_, window, "")
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ({"pooling": "weightedmean_tokens"}, "weightedmean_tokens"),
+        ({"pooling": "mean_tokens", "modules": ("Transformer", "Pooling", "Dense")}, "Dense"),
+        ({"pooling": "mean_tokens", "model_type": "nomic_bert"}, "nomic_bert"),
+        ({"hidden_act": "relu"}, "relu"),
+        ({"architecture": "BertForSequenceClassification", "id2label": {"0": "a", "1": "b"}}, "2 classes"),
+        ({"architecture": "BertForTokenClassification"}, "no architecture that is served"),
+    ],
+)
+def test_what_would_be_computed_wrongly_is_not_served(tmp_path, made, says):
+    texts(tmp_path / "model", **made)
+    found = only(tmp_path)
+    assert not found.type
+    assert says in found.skipped_because
+
+
+def test_the_shorter_of_what_a_sentence_transformer_says_is_its_window(tmp_path):
+    root = texts(tmp_path / "minilm", pooling="mean_tokens")
+    (root / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 256}))
+    (root / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 10**30}))
+    assert only(tmp_path).context_window == 256

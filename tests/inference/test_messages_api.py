@@ -46,7 +46,7 @@ async def test_an_answer_is_a_message(api: httpx.AsyncClient) -> None:
         {"type": "text", "text": "one two three"}
     ]
     assert (message.usage.input_tokens, message.usage.output_tokens) == (3, 3)
-    assert answer.headers["request-id"] == answer.headers["x-request-id"] or message.id.startswith("msg_")
+    assert answer.headers["request-id"] == answer.headers["x-request-id"] == message.id
 
 
 async def test_a_stream_has_every_event_in_its_order(api: httpx.AsyncClient) -> None:
@@ -95,6 +95,55 @@ async def test_thinking_is_asked_of_the_engine(api: httpx.AsyncClient, scripted:
     assert request["reasoning"] == {"enabled": True, "budget": 1024, "place": "thinking"}
     assert (await asked(api, scripted, thinking={"type": "disabled"}))["reasoning"]["enabled"] is False
     assert "reasoning" not in await asked(api, scripted, thinking={"type": "adaptive"})
+
+
+WEATHER = {"name": "weather", "description": "Of a city.", "input_schema": {"type": "object", "properties": {}}}
+USED = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "Sunny."}]}
+TURNS: Json = {
+    "messages": [
+        *HELLO,
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "x"}, USED]},
+        {"role": "user", "content": [{**RESULT, "is_error": True}, {"type": "text", "text": "call"}]},
+    ],
+    "tools": [WEATHER],
+    "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+}
+
+
+async def test_tools_and_their_results_are_chats(api: httpx.AsyncClient, scripted: Scripted) -> None:
+    request = await asked(api, scripted, **TURNS)
+    function = {"name": "weather", "arguments": '{"city": "Paris"}'}
+    calls = [{"id": "toolu_1", "type": "function", "function": function}]
+    assert request["messages"] == [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "", "tool_calls": calls, "reasoning_content": "Hm."},
+        {"role": "tool", "content": "Error: Sunny.", "tool_call_id": "toolu_1"},
+        {"role": "user", "content": "call"},
+    ]
+    parameters = {"type": "object", "properties": {}}
+    shown = {"name": "weather", "description": "Of a city.", "parameters": parameters}
+    assert request["tools"] == [{"type": "function", "function": shown}]
+    assert (request["tool_choice"], request["parallel_tool_calls"]) == ("required", False)
+
+
+async def test_thoughts_and_calls_are_blocks_of_their_own(api: httpx.AsyncClient) -> None:
+    whole = (await ask(api, **TURNS)).json()
+    thought, call = whole["content"]
+    assert (thought["type"], thought["thinking"], whole["stop_reason"]) == ("thinking", "Let me see.", "tool_use")
+    assert {**call, "id": ""} == {"type": "tool_use", "id": "", "name": "weather", "input": {"city": "Paris"}}
+    events = events_of(await ask(api, stream=True, **TURNS))
+    kinds = [event["delta"]["type"] for event in events if event["type"] == "content_block_delta"]
+    assert kinds == ["thinking_delta", "thinking_delta", "signature_delta", "input_json_delta", "input_json_delta"]
+    arguments = "".join(event["delta"].get("partial_json", "") for event in events if "delta" in event)
+    assert json.loads(arguments) == {"city": "Paris"}
+    assert [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"] == [
+        "thinking",
+        "tool_use",
+    ]
+    assert events[-2]["delta"]["stop_reason"] == "tool_use"
+    omitted = (await ask(api, thinking={"type": "adaptive", "display": "omitted"}, **TURNS)).json()
+    assert omitted["content"][0]["thinking"] == ""
 
 
 REFUSED: list[tuple[Json, str]] = [

@@ -10,6 +10,7 @@ from tests.openai_schema import parameters
 OPENAIS = {
     "POST /v1/chat/completions": "CreateChatCompletionRequest",
     "POST /v1/completions": "CreateCompletionRequest",
+    "POST /v1/embeddings": "CreateEmbeddingRequest",
 }
 
 

@@ -1,5 +1,7 @@
 """OpenAI's and Anthropic's own clients, unchanged, over a real socket, with a real engine behind it."""
 
+import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +10,24 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from memory import environments
 from tests.early import ROOT, make_home
 from tests.helpers import wait_for
 from tests.house import KEY, Client, settle_in
+from tests.inference.test_document import document
 from tests.openai_schema import check
-from tests.servers import Server, running
+from tests.servers import Server, manage, running
 
 pytestmark = pytest.mark.runtime
 MODEL = "demo-chat"
@@ -78,8 +91,9 @@ def test_a_message_stops_at_a_sequence_and_says_which(claude: anthropic.Anthropi
 def test_anthropics_errors_are_its_own(claude: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as missing:
         claude.messages.create(model="claude-9", messages=HELLO, max_tokens=1)
-    assert missing.value.body["error"]["type"] == "not_found_error"
-    assert missing.value.request_id == missing.value.body["request_id"]
+    body: Any = missing.value.body
+    assert body["error"]["type"] == "not_found_error"
+    assert missing.value.request_id == body["request_id"]
     with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
         claude.messages.create(model=MODEL, messages=HELLO, max_tokens=0)
     with pytest.raises(anthropic.BadRequestError, match="context is"):
@@ -138,3 +152,39 @@ def test_tokens_there_and_back(server: Server) -> None:
         counted = client.read("POST", "/v1/tokenize", json={"messages": HELLO})
         assert counted["count"] == whole["usage"]["prompt_tokens"]
         assert client.post("/v1/detokenize", json={"tokens": [10**9]}).json()["error"]["param"] == "tokens"
+
+
+CASES = int(os.environ.get("FMLX_TEST_CASES", "2"))  # for each operation and mode; 130 make 10,000 of them
+LEFT_OUT = ("/v1/videos/{video_id}/events",)  # goes on as long as the video does
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+def test_whatever_the_document_allows_is_answered_as_it_says(server: Server) -> None:
+    """And what it does not allow. Answers are short, so that the time goes to questions."""
+    short = "from inference.models import ModelSettings; "
+    short += f"ModelSettings.objects.create(name={MODEL!r}, sampling={{'max_tokens': 4}})"
+    manage("shell", "-v", "0", "-c", short, home=server.home)
+    operations: Any = schemathesis.openapi.from_dict(document()).get_all_operations()
+    for found in operations:
+        operation = found.ok()
+        if operation.path not in LEFT_OUT:
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                ask_about(server, operation, mode)
+
+
+def ask_about(server: Server, operation: Any, mode: GenerationMode) -> None:
+    @settings(
+        max_examples=CASES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        answer = case.call(base_url=server.base_url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+        case.validate_response(answer, checks=CHECKS)
+
+    with contextlib.suppress(Unsatisfiable):  # nothing that it takes could be wrong
+        ask()

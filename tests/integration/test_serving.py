@@ -75,10 +75,10 @@ def test_a_stop_takes_five_seconds_and_costs_the_running_job_nothing(house: Path
 def log_in(server: Server) -> dict[str, str]:
     """Cookies of a browser in which the operator has logged in."""
     with httpx.Client(base_url=server.base_url, trust_env=False, headers={"Referer": server.base_url}) as browser:
-        form = browser.get("/admin/login/")
+        form = browser.get("/login/")
         token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)[0]
         fields = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": token, "next": "/admin/"}
-        assert browser.post("/admin/login/", data=fields).status_code == httpx.codes.FOUND
+        assert browser.post("/login/", data=fields).status_code == httpx.codes.FOUND
         return dict(browser.cookies)
 
 

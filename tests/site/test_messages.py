@@ -41,6 +41,28 @@ def test_a_translation_is_filled_with_what_the_text_is_filled_with(language: str
             assert set(PLACEHOLDER.findall(text)) == wanted, entry.msgid
 
 
+def glossary() -> list[list[str]]:
+    lines = (ROOT / "docs" / "glossary.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "English"]
+
+
+@pytest.mark.parametrize(("language", "column"), [("zh_Hans", 1), ("ru", 2)])
+def test_the_pages_speak_the_words_of_the_glossary(language: str, column: int) -> None:
+    said = [text for entry in catalogue(language) if not entry.obsolete for text in texts(entry)]
+    everything = " ".join(said).casefold()
+    assert len(glossary()) > 20
+    assert [row[column] for row in glossary() if row[column].casefold() not in everything] == []
+    never = [word.strip() for row in glossary() for word in row[3].split(",") if word.strip()]
+    found = [
+        (word, text)
+        for word in never
+        for text in said
+        if re.search(rf"(?<![\w/-]){word}(?![\w_]*[)}}])", text, re.IGNORECASE)
+    ]
+    assert found == []
+
+
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources in which `makemessages` has just been run."""

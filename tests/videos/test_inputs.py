@@ -212,7 +212,8 @@ def client_of_pages(operator):
     return pages
 
 
-def test_a_picture_in_the_form_is_refused_at_its_field_when_the_model_has_no_use_for_it(client_of_pages, model):
+def test_a_picture_in_the_form_is_refused_with_the_reason(client_of_pages, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("videos.inputs.sandbox.runtime_python", lambda _home, _runtime: tmp_path / "none")
     filled = {"token": "t", "model": model.name, "prompt": "a ball", "resize_mode": "crop"}
     picture = SimpleUploadedFile("a.png", PICTURE, "image/png")
     answer = client_of_pages.post(reverse("videos"), {**filled, "input_reference": picture})
@@ -224,7 +225,7 @@ def test_a_picture_in_the_form_is_refused_at_its_field_when_the_model_has_no_use
     answer = client_of_pages.post(
         reverse("videos"), {**filled, "input_reference": SimpleUploadedFile("a.png", PICTURE)}
     )
-    assert answer.status_code == 503, "the runtime that looks at pictures is not built in the tests' own home"
+    assert answer.status_code == 503, "the runtime that looks at pictures is not built"
     assert (VideoJob.objects.count(), sent_folders()) == (0, [])
     assert client_of_pages.post(reverse("videos"), filled).status_code == 302
     assert VideoJob.objects.get().inputs == {}

@@ -105,7 +105,7 @@ async def upload_file(request: AuthorizedRequest) -> File:
     return File.of(await _stored(request.auth, sent, facts))
 
 
-async def _stored(key: ApiKey, sent: UploadedFile, facts: dict[str, Any]) -> InputFile:
+async def _stored(key: ApiKey, sent: "UploadedFile[Any]", facts: dict[str, Any]) -> InputFile:
     opening = reading.opened(sent, "file")
     path = await asyncio.to_thread(opening.__enter__)
     try:
@@ -115,7 +115,7 @@ async def _stored(key: ApiKey, sent: UploadedFile, facts: dict[str, Any]) -> Inp
         await asyncio.to_thread(opening.__exit__, None, None, None)
 
 
-def _name(sent: UploadedFile) -> str:
+def _name(sent: "UploadedFile[Any]") -> str:
     return (sent.name or "file").replace("\x00", "")[:NAME_LENGTH]
 
 
@@ -149,8 +149,8 @@ async def list_files(
     mine = mine.filter(purpose=purpose) if purpose else mine
     page = [File.of(file) async for file in (await _page(mine, after, order))[: limit + 1]]
     data = page[:limit]
-    ends = {"first_id": data[0].id if data else None, "last_id": data[-1].id if data else None}
-    return FileList(data=data, has_more=len(page) > limit, **ends)
+    first, last = (data[0].id, data[-1].id) if data else (None, None)
+    return FileList(data=data, has_more=len(page) > limit, first_id=first, last_id=last)
 
 
 async def _page(mine: QuerySet[InputFile], after: str | None, order: str) -> QuerySet[InputFile]:

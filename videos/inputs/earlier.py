@@ -56,7 +56,7 @@ def of_file(path: Path, sent: reading.Sent, param: str) -> Clip:
     return Clip(sent, found["width"], found["height"], found["frames"], found["fps"])
 
 
-def named(video: Any, key: ApiKey | None, param: str) -> Clip | reading.Sent:
+def named(video: Any, key: ApiKey | None, param: str) -> "Clip | reading.Sent":
     """What `{"id": …}` names: a video of this server or an uploaded file; or what came along. Reads the database."""
     if isinstance(video, str) and video.lstrip().startswith("{"):
         video = reading.from_json(video, param)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
@@ -24,7 +24,7 @@ from videos.storage import discard
 
 DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<rest>;[^,]*)?,", re.ASCII)
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
-Sent = Path | UploadedFile | str
+Sent: TypeAlias = "Path | UploadedFile[Any] | str"  # generic for the type checker alone
 NESTED = re.compile(r"(\w+)\[(\w+)\]$", re.ASCII)
 
 
@@ -113,7 +113,7 @@ def _no_urls(value: Any) -> str:
     return " This server fetches no URLs." if isinstance(value, str) and SCHEME.match(value) else ""
 
 
-def _chunks(value: str | UploadedFile, param: str) -> Iterator[bytes]:
+def _chunks(value: "str | UploadedFile[Any]", param: str) -> Iterator[bytes]:
     if isinstance(value, UploadedFile):
         _within(value.size or 0, param)
         yield from value.chunks()

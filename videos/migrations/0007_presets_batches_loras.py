@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inference", "0009_priority"),
+        ("inference", "0010_priority"),
         ("videos", "0006_inputs"),
     ]
 

@@ -29,7 +29,7 @@ def writing_json(chance: random.Random, language: str) -> Conversation:
         "color": chance.choice(COLOURS),
         "id": chance.randint(1, LARGEST),
     }
-    wanted = {key: values[key] for key in chance.sample(list(values), chance.choice((1, 2, 2, 3)))}
+    wanted = {key: values[key] for key in chance.sample(list(values), chance.choice((1, 2)))}
     listed = words["answer"]["and"].join(f"{key} {value}" for key, value in wanted.items())
     said = typed(chance.choice(words["ask"]["json"]).format(w=listed), language, chance)
     return single("JSON", language, said, json.dumps(wanted, ensure_ascii=False), " ".join(wanted) + ".")

@@ -32,10 +32,10 @@ async def rescan_models(request: HttpRequest) -> Status[Rescanned]:
     return Status(202, Rescanned())
 
 
-@router.post("/{path:model}/load", auth=WRITE, response={200: Model, **ERRORS}, summary="Have a chat model in memory")
+@router.post("/{path:model}/load", auth=WRITE, response={200: Model, **ERRORS}, summary="Have a model in memory")
 async def load_model(request: HttpRequest, model: str) -> Model:
     catalog = await read_catalog()
-    found = catalog.chat_model(model)
+    found = catalog.engine_model(model)
     await pool_for(found).load(found)
     return await _shown(found, catalog)
 
@@ -43,7 +43,7 @@ async def load_model(request: HttpRequest, model: str) -> Model:
 @router.post("/{path:model}/unload", auth=WRITE, response={200: Model, **ERRORS}, summary="Give a model's memory back")
 async def unload_model(request: HttpRequest, model: str) -> Model:
     catalog = await read_catalog()
-    found = catalog.chat_model(model)
+    found = catalog.engine_model(model)
     await pool_for(found).unload(found.name, "it was unloaded by hand")
     return await _shown(found, catalog)
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fmlx_site.errors import InvalidRequest
 from inference.api.schemas.sampling import Inert, Sampling, Tokens
@@ -56,7 +56,7 @@ def _text_of(part: Any) -> str:
     return text
 
 
-class Message(Schema):
+class Message(BaseModel):
     """One turn. An assistant's may come back as it was answered, with what is null in it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -202,6 +202,7 @@ class ChatChoice(Schema):
     message: AnswerMessage
     logprobs: ChatLogprobs | None
     finish_reason: Literal["stop", "length", "tool_calls"]
+    warning: str | None = Field(None, description="Not in OpenAI's API: what began as a call, and is given as text.")
 
 
 class PromptDetails(Schema):

@@ -1,11 +1,10 @@
 """What chat and completions have in common: the parameters of sampling, checked as far as that needs no model."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from ninja import Schema
 from ninja.errors import ValidationError
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic import ValidationError as PydanticError
 
 from fmlx_site.errors import InvalidRequest
@@ -17,7 +16,7 @@ from inference.errors import UnknownParameter, UnsupportedParameter
 MAX_CHOICES = 16
 MAX_STOPS = 16
 UNION_MEMBERS = ("str", "list[int]")  # pydantic's names for what a client does not see
-Request = TypeVar("Request", bound="Sampling")
+Request = TypeVar("Request", bound=BaseModel)
 
 # Given with one of these values a parameter asks for what happens anyway; with any other it is refused by its name.
 Inert = Mapping[str, tuple[Any, ...]]
@@ -36,14 +35,14 @@ Tokens = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 
 
-class StreamOptions(Schema):
+class StreamOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = Field(None, description="Accepted; nothing is obfuscated here.")
 
 
-class Sampling(Schema):
+class Sampling(BaseModel):
     """Absent is the model's own default. `top_k`, `min_p` and `repetition_penalty` are not in OpenAI's API."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -70,6 +69,13 @@ class Sampling(Schema):
     metadata: dict[str, str] | None = Field(None, description="Accepted; has no effect.")
     safety_identifier: str | None = Field(None, description="Accepted; has no effect.")
     prompt_cache_key: str | None = Field(None, description="Accepted; has no effect.")
+
+    @model_validator(mode="after")
+    def _streams(self) -> Self:
+        if self.stream_options and not self.stream:
+            text = "'stream_options' is for streams; send 'stream': true with it."
+            raise InvalidRequest(text, param="stream_options")
+        return self
 
     @property
     def include_usage(self) -> bool:
@@ -98,12 +104,9 @@ def parse(schema: type[Request], body: Body, inert: Inert) -> Request:
             hint = f" Leave it out, or send {allowed}." if allowed else " Leave it out."
             raise UnsupportedParameter(f"This value of '{name}' is not supported yet.{hint}", param=name)
     try:
-        request = schema.model_validate(given)
+        return schema.model_validate(given)
     except PydanticError as error:
         raise readable(error.errors(include_url=False)[0]) from None
-    if request.stream_options and not request.stream:
-        raise InvalidRequest("'stream_options' is for streams; send 'stream': true with it.", param="stream_options")
-    return request
 
 
 def readable(first: Any) -> InvalidRequest:
@@ -111,5 +114,7 @@ def readable(first: Any) -> InvalidRequest:
     if first["type"] == "extra_forbidden":
         name = ".".join(str(part) for part in first["loc"])
         return UnknownParameter(f"'{name}' is not a parameter of this endpoint.", param=name)
+    if first["type"] == "model_type":  # pydantic's words name a class of ours
+        first["msg"] = "Input should be a JSON object"
     first["loc"] = tuple(part for part in first["loc"] if part not in UNION_MEMBERS)
     return invalid(ValidationError([first]))

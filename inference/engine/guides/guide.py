@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from llguidance import LLMatcher
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inference.engine.speech.marks import Mark, Marks
 from inference.engine.speech.speech import Start
 
-Words = NDArray[np.int32]  # a bit for each token of the vocabulary
+Words: TypeAlias = NDArray[np.int32]  # a bit for each token of the vocabulary
 ALL = -1
 
 

@@ -23,7 +23,7 @@ HEADS = {
         r"<\|tool_call_argument_begin\|>\s*(?=\{)"
     ),
 }
-REST = re.compile(r"[\s}]*(?:<\|tool_call_end\|>)?")  # between the arguments of one call and the next call
+REST = re.compile(r"^[\s}]*(?:<\|tool_call_end\|>)?")  # between the arguments of one call and the next call
 ENDS = {  # of an argument, and what closes a call after it
     "qwen3_coder": ("</parameter>", "</function>"),
     "glm47": ("</arg_value>", ""),
@@ -57,7 +57,9 @@ class Reader(Protocol):
 
 
 class Whole:
-    inside = False
+    @property
+    def inside(self) -> bool:
+        return False
 
     def __init__(self, parse: Parse, tools: list[Any], names: Collection[str], hears: Listener) -> None:
         self._parse, self._tools, self._names, self._hears = parse, tools, names, hears
@@ -166,7 +168,7 @@ class Json(Whole):
 
     def _begin(self) -> bool:
         if self._begun:
-            self._body = self._body[REST.match(self._body).end() :]  # type: ignore[union-attr] - it matches nothing too
+            self._body = REST.sub("", self._body, count=1)
         if not (head := self._head.match(self._body)):
             return False
         name = head["name"]

@@ -51,11 +51,13 @@ class Answer:
 class Engine:
     """A worker process and the node's end of its socket."""
 
-    def __init__(self, python: Path, log: Path, model: Path, **spec: Any) -> None:
+    def __init__(
+        self, python: Path, log: Path, model: Path, *, worker: str = "inference.engine.worker", **spec: Any
+    ) -> None:
         ours, theirs = socket.socketpair()
         with theirs, log.open("w") as output:
             self.process = subprocess.Popen(
-                [str(python), "-m", "inference.engine.worker", "--fd", str(theirs.fileno())],
+                [str(python), "-m", worker, "--fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=worker_environment(log.parent, {}, {}),
                 cwd=log.parent,

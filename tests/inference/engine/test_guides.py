@@ -19,7 +19,7 @@ WEATHER = {
     "required": ["city", "days"],
     "additionalProperties": False,
 }
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": "weather", "parameters": WEATHER}},
     {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "additionalProperties": False}}},
 ]
@@ -102,8 +102,8 @@ def test_a_call_can_be_forced_in_the_form_of_every_family_that_has_a_grammar(
         "days": {"type": "integer", "minimum": 0, "maximum": 9},
         "sure": {"type": "boolean"},
     }
-    parameters = {"type": "object", "properties": properties, "required": ["unit", "days"]}
-    parameters["additionalProperties"] = False
+    required = {"required": ["unit", "days"], "additionalProperties": False}
+    parameters = {"type": "object", "properties": properties, **required}
     tool = {"type": "function", "function": {"name": "weather", "parameters": parameters}}
     script = Path(__file__).with_name("forcing.py")
     found = json.loads(run_in_runtime(script, demo_models["chat"], json.dumps([tool])))
@@ -114,8 +114,8 @@ def test_a_call_can_be_forced_in_the_form_of_every_family_that_has_a_grammar(
             Draft202012Validator(loose).validate(json.loads(way[0][1]))
 
 
-FORMS = [
-    ({"json_schema": WEATHER}, lambda text: Draft202012Validator(WEATHER).validate(json.loads(text)) is None),
+FORMS: list[tuple[dict[str, Any], Callable[[str], Any]]] = [
+    ({"json_schema": WEATHER}, lambda text: Draft202012Validator(WEATHER).is_valid(json.loads(text))),
     ({"json_object": True}, lambda text: isinstance(json.loads(text), dict)),
     ({"regex": "[ab]{3}-[0-9]{2}"}, lambda text: re.fullmatch("[ab]{3}-[0-9]{2}", text)),
     ({"choice": ["left", "да", '"right"']}, lambda text: text in ("left", "да", '"right"')),
@@ -192,7 +192,7 @@ def test_what_no_answer_can_be_held_to_is_refused_with_its_place(ask: Ask, struc
 def test_a_tool_whose_strict_schema_cannot_be_held_to_is_refused_and_a_loose_one_is_not(ask: Ask) -> None:
     parameters = {"type": "object", "properties": {"q": {"type": "string", "not": {"const": "x"}}}}
     tool = {"type": "function", "function": {"name": "find", "parameters": parameters}}
-    strict = {"type": "function", "function": {**tool["function"], "strict": True}}  # type: ignore[dict-item]
+    strict = {"type": "function", "function": {"name": "find", "parameters": parameters, "strict": True}}
     assert ask(tools=[tool], max_tokens=2).phase == "finished"
     assert ask(tools=[strict], max_tokens=2).end["param"] == "tools.0.function.parameters.properties.q"
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inference", "0008_names_for_people"),
+        ("inference", "0009_encoder_types"),
     ]
 
     operations = [
