@@ -115,14 +115,14 @@ def materialise(weights: list[mx.array], total: int, progress: Progress) -> None
 
 
 def generation_defaults(folder: Path) -> dict[str, float]:
-    """The sampling settings the model's makers advise, from generation_config.json."""
+    """The sampling settings the model's makers advise, from generation_config.json; penalties of what was said too."""
     try:
         said = json.loads((folder / "generation_config.json").read_text())
     except (OSError, ValueError):
         return {}
     if not isinstance(said, dict) or said.get("do_sample") is False:
         return {}
-    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty")
     return {name: said[name] for name in names if isinstance(said.get(name), int | float)}
 
 

@@ -211,7 +211,11 @@ REFUSED = [
     ({"functions": [{"name": "x"}]}, "functions", "unsupported_parameter"),
     ({"messages": [{"role": "tool", "content": "5"}]}, "messages.0", "invalid_value"),
     ({"messages": [{"role": "user", "content": "5", "tool_calls": [CALL]}]}, "messages.0", "invalid_value"),
-    ({"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]}, "messages.0.tool_calls.0", "invalid_value"),
+    (
+        {"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]},
+        "messages.0.tool_calls.0.function",
+        "invalid_value",
+    ),
     ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
     ({"response_format": {"type": "json_schema"}}, "response_format", "invalid_value"),
     ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs", "invalid_value"),

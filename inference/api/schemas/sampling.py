@@ -109,6 +109,10 @@ def parse(schema: type[Request], body: Body, inert: Inert) -> Request:
         raise readable(error.errors(include_url=False)[0]) from None
 
 
+def _is_union_member(part: Any) -> bool:
+    return part in UNION_MEMBERS or str(part).startswith("literal[")
+
+
 def readable(first: Any) -> InvalidRequest:
     """One of pydantic's errors, as a client sees it."""
     if first["type"] == "extra_forbidden":
@@ -116,5 +120,5 @@ def readable(first: Any) -> InvalidRequest:
         return UnknownParameter(f"'{name}' is not a parameter of this endpoint.", param=name)
     if first["type"] == "model_type":  # pydantic's words name a class of ours
         first["msg"] = "Input should be a JSON object"
-    first["loc"] = tuple(part for part in first["loc"] if part not in UNION_MEMBERS)
+    first["loc"] = tuple(part for part in first["loc"] if not _is_union_member(part))
     return invalid(ValidationError([first]))
