@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 SCORES = 3  # scores, scaled and masked scores, and their softmax, at one time: attention is not fused in these networks
 MASKS = 2  # of one row, whole and windowed
-STATES = 10  # hidden states at one time: queries, keys and values as made and as turned, the input, what is added
-INNER = 3  # states inside the MLP, the gate's included
+STATES = 20  # hidden states at one time: queries, keys and values as made and as turned, the input, what is added
+INNER = 4  # states inside the MLP, the gate's included
 WIDTH = 4  # float32: what is computed on CPU, and more than what is computed elsewhere
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Checked against real peaks by `tests/inference/engine/test_encoder.py`."""
+    """`hidden`: of a state, or of all heads together where that is more. Checked against real peaks by
+    `tests/inference/engine/test_encoder.py`.
+    """
 
     hidden: int
     intermediate: int

@@ -41,10 +41,11 @@ class Loaded:
     @property
     def bounds(self) -> Bounds:
         config = self.config
+        heads = int(config["num_attention_heads"])
         return Bounds(
-            int(config["hidden_size"]),
+            max(int(config["hidden_size"]), heads * int(config.get("head_dim") or 0)),
             int(config["intermediate_size"]),
-            int(config["num_attention_heads"]),
+            heads,
             self.vocab if self.plan.head == "words" else 0,
         )
 
