@@ -15,7 +15,8 @@ COMMENT = re.compile(r"{% comment %}.*?{% endcomment %}", re.DOTALL)
 SPOKEN = {"alt", "aria-label", "aria-description", "placeholder", "title", "label"}
 WORD = re.compile(r"[A-Za-z]{2,}")
 # Names of products and formats, which are the same everywhere.
-SAME = {"fmlx", "curl", "Python", "JavaScript", "JSON", "Markdown", "UTC", "OpenAI", "SHA"} | {
+SAME = {"fmlx", "curl", "Python", "JavaScript", "JSON", "Markdown", "UTC", "OpenAI", "SHA"}
+SAME |= {"Anthropic", "SDK", "Claude", "Code", "Codex"}
     "Anthropic",
     "SDK",
     "Claude",
