@@ -72,7 +72,7 @@ def test_a_message_is_the_same_streamed_and_whole(claude: anthropic.Anthropic) -
     with claude.messages.stream(**asked) as stream:
         text = "".join(stream.text_stream)
         final = stream.get_final_message()
-    assert [block.text for block in whole.content if block.type == "text"] == [text]
+    assert "".join(block.text for block in whole.content if block.type == "text") == text
     assert (final.content, final.stop_reason) == (whole.content, whole.stop_reason)
     assert final.usage.output_tokens == whole.usage.output_tokens
     counted = claude.messages.count_tokens(model=MODEL, messages=HELLO, system="Be brief.")
@@ -122,7 +122,8 @@ def test_a_response_is_created_read_continued_listed_and_deleted(gpt: openai.Ope
 def test_a_response_is_streamed_and_streamed_again(gpt: openai.OpenAI) -> None:
     with gpt.responses.stream(model=MODEL, input="hello", max_output_tokens=16) as stream:
         events = list(stream)
-        final = stream.get_final_response()
+    ended: Any = events[-1]
+    final = ended.response
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert final.output_text == text
     again = list(gpt.responses.retrieve(final.id, stream=True, starting_after=2))

@@ -17,12 +17,6 @@ WORD = re.compile(r"[A-Za-z]{2,}")
 # Names of products and formats, which are the same everywhere.
 SAME = {"fmlx", "curl", "Python", "JavaScript", "JSON", "Markdown", "UTC", "OpenAI", "SHA"}
 SAME |= {"Anthropic", "SDK", "Claude", "Code", "Codex"}
-    "Anthropic",
-    "SDK",
-    "Claude",
-    "Code",
-    "Codex",
-}
 
 
 class Texts(HTMLParser):

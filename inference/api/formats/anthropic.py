@@ -1,5 +1,6 @@
 """Anthropic's error object, and the headers that its clients send."""
 
+import re
 from typing import Any
 
 from django.http import HttpRequest
@@ -8,7 +9,8 @@ from fmlx_site.errors import FmlxError, InvalidRequest
 from inference.request_log.visit import current_visit
 
 PATHS = ("/v1/messages",)
-VERSIONS = ("2023-06-01",)
+FIRST_VERSION = "2023-06-01"  # later ones, which SDKs send by their own date, have added to it
+VERSION = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -36,8 +38,8 @@ def error_object(failure: FmlxError) -> dict[str, Any]:
 
 
 def check_version(request: HttpRequest) -> None:
-    """Without the header the newest is spoken. Raises InvalidRequest."""
-    version = request.headers.get("anthropic-version", VERSIONS[-1])
-    if version not in VERSIONS:
-        known = " or ".join(VERSIONS)
-        raise InvalidRequest(f"anthropic-version: {version!r} is not spoken here; send {known}.", param="version")
+    """Without the header there is no doubt either. Raises InvalidRequest."""
+    version = request.headers.get("anthropic-version", FIRST_VERSION)
+    if not VERSION.fullmatch(version) or version < FIRST_VERSION:
+        text = f"anthropic-version: {version!r} is not spoken here; send {FIRST_VERSION} or later."
+        raise InvalidRequest(text, param="version")
