@@ -111,6 +111,9 @@ WORDS = {
     "width": _("width"),
 }
 
+# What Django's administration and its guard of passwords say, and have no Chinese for.
+OF_OTHERS = (_("Model name"), _("Add link"), _("Change or view list link"), _("Access attempts"))
+
 
 def name_columns() -> None:
     """For fields whose model gives no name of its own."""

@@ -55,10 +55,16 @@ def plain_status_response(status: int, path: str) -> HttpResponse:
     return error_response(error, path)
 
 
+# What ninja puts before a field's name.
+SOURCES = ("body", "query", "path", "header", "form", "payload")
+
+
 def invalid(error: ValidationError) -> InvalidRequest:
     """The first thing wrong, with the field's name as the client knows it."""
     first: dict[str, Any] = error.errors[0]
-    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header", "form", "payload")]
+    where = [str(part) for part in first["loc"]]
+    if where and where[0] in SOURCES:
+        where = where[2:] if where[1:2] == ["payload"] else where[1:]
     param = ".".join(where) or None
     what = first["msg"].removeprefix("Value error, ")
     return InvalidRequest(f"{param}: {what}." if param else f"{what}.", param=param)

@@ -40,7 +40,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # what a theme changes: the rest of the page is the same
 # Names of products, formats and units, and what is the same in every language.
 SAME = re.compile(
-    r"fmlx|mlx|OpenAI|LM Studio|English|Python|JavaScript|Django|curl|API|KEY|DATABASE_URL|REDIS_URL|FMLX_MODEL_DIRS|"
+    r"fmlx|mlx|OpenAI|Anthropic SDK|Claude Code|Codex|"
+    r"LM Studio|English|Python|JavaScript|Django|curl|API|KEY|DATABASE_URL|REDIS_URL|FMLX_MODEL_DIRS|"
     r"PostgreSQL|Redis|SQLite|sqlite|GPU|CPU|HTTP|SSD|Hub|UTC|admin|demo[-\w]*|credentials\.json|manage\.py|"
     r"float32|SHA-256|[Aa]xes|first key|uvloop|httptools|Linux[-\w.]*|x86_64|cpu|flow shift|"
     r"[KMGT]iB|Top [pk]|Min p|RAM|DEBUG|INFO|WARNING|ERROR"
@@ -77,7 +78,7 @@ def test_every_page_is_accessible_in_light_and_dark_and_in_its_language(
             problems += [(path, theme, *one) for one in violations(operator, rules)]
         if code != "en":
             problems += [(path, "English", text) for text in english(operator)]
-    assert problems == []
+    assert not problems, "\n".join(map(str, problems))
     assert [line for line in server.output().splitlines() if loud(line)] == []
 
 

@@ -122,10 +122,17 @@ def test_token_ids_are_taken_as_they_are(server: Server) -> None:
     assert embed(server, [5, 6, 7])[0] == pytest.approx(embed(server, [[5, 6, 7], [9]])[0], abs=1e-6)
 
 
-def test_coheres_client_reranks_by_both_versions(server: Server) -> None:
+@pytest.fixture(scope="module")
+def connections() -> Iterator[httpx.Client]:
+    """Of cohere's clients, which do not close their own."""
+    with httpx.Client() as client:
+        yield client
+
+
+def test_coheres_client_reranks_by_both_versions(server: Server, connections: httpx.Client) -> None:
     documents = ["a green square moving up on a gray background", "красный шар", "猫"]
-    first = cohere.Client(KEY, base_url=server.base_url)
-    second = cohere.ClientV2(KEY, base_url=server.base_url)
+    first = cohere.Client(KEY, base_url=server.base_url, httpx_client=connections)
+    second = cohere.ClientV2(KEY, base_url=server.base_url, httpx_client=connections)
     ranked = second.rerank(model="demo-rerank", query="a red ball", documents=documents, top_n=2)
     assert ranked.results[0].index == 1
     assert len(ranked.results) == 2
@@ -195,12 +202,12 @@ def test_what_cannot_be_done_is_said_by_name(
     assert param is None or error["param"].split(".")[0] == param
 
 
-def test_a_long_text_is_cut_when_that_is_asked_for(server: Server) -> None:
+def test_a_long_text_is_cut_when_that_is_asked_for(server: Server, connections: httpx.Client) -> None:
     usage = ask(server, "/v1/embeddings", model="demo-embed", input=LONG, truncate=True).json()["usage"]
     assert usage["prompt_tokens"] == 256
     few = ask(server, "/v1/embeddings", model="demo-embed", input=LONG, truncate_prompt_tokens=9).json()["usage"]
     assert few["prompt_tokens"] == 9
-    ranked = cohere.ClientV2(KEY, base_url=server.base_url).rerank(
+    ranked = cohere.ClientV2(KEY, base_url=server.base_url, httpx_client=connections).rerank(
         model="demo-rerank", query="a red ball", documents=[LONG, "a blue square"], max_tokens_per_doc=20
     )
     assert ranked.results[0].index == 0

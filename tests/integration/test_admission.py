@@ -1,6 +1,5 @@
 """One machine, too small for both: a chat model and a video take turns, and each is told why it waits and how long."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,7 @@ LONG = {"size": "64x64", "frames": 17, "steps": 100}
 def both(house: Path) -> Path:
     """A house with a chat model too."""
     environments.build(ROOT / ".make" / "test-home", "mlx-lm")
-    python = environments.runtime_python(house, "mlx-lm")
-    command = [str(python), "-m", "inference.engine.demo", str(house / "models" / "demo-chat"), "--kind", "chat"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert (house / "models" / "demo-chat").is_dir()
     return house
 
 

@@ -88,6 +88,10 @@ def data_url(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
+def _files(home: Path) -> set[Path]:
+    return {path for path in (home / "files").rglob("*") if path.is_file()}
+
+
 def upload(client: httpx.Client, path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         answer = client.post("/v1/files", files={"file": (path.name, file)}, data={"purpose": "vision"})
@@ -227,6 +231,7 @@ def test_a_hundred_hostile_files_are_refused_or_right_and_leave_nothing(
     files = sorted(tmp_path.iterdir())
     assert len(files) >= 100
     home = served.server.home
+    before = _files(home)
     wrong, kept = [], []
     for path in files:
         answer = served.post("/v1/files", files={"file": ("a.png", path.read_bytes())}, data={"purpose": "vision"})
@@ -242,6 +247,6 @@ def test_a_hundred_hostile_files_are_refused_or_right_and_leave_nothing(
     for name in ("no-bomb-30000.png", "no-animated.webp", "no-svg.png", "no-GIF.png"):
         made = {"prompt": "a ball", "model": MODEL, "input_reference": data_url(tmp_path / name)}
         assert served.post("/v1/videos", json=made).json()["error"]["param"] == "input_reference"
-    assert [path for path in (home / "files").rglob("*") if path.is_file()] == []
+    assert _files(home) == before
     assert list((home / "work" / "sent").iterdir()) == []
     assert served.get("/healthz").is_success

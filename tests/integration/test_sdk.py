@@ -147,14 +147,16 @@ def test_pictures_remixes_and_extensions(sdk: openai.OpenAI) -> None:
     shape: dict[str, Any] = {"model": "demo-video-5b", "prompt": "a red ball", "size": size, "extra_body": TINY}
     file = sdk.files.create(file=("blue.png", png()), purpose="vision")
     url = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
-    ways: list[Any] = [("blue.png", png()), {"file_id": file.id}, {"image_url": url}]
-    made = [sdk.videos.create(**shape, input_reference=way) for way in ways]
+    made = [sdk.videos.create(**shape, input_reference=("blue.png", png()))]
+    bodies = [{**TINY, "input_reference": way} for way in ({"file_id": file.id}, {"image_url": url})]
+    made += [sdk.videos.create(**{**shape, "extra_body": body}) for body in bodies]  # the field itself takes files only
     first = sdk.videos.poll(made[0].id, poll_interval_ms=100)
     assert (first.status, first.error) == ("completed", None)
 
     remixed = sdk.videos.remix(first.id, prompt="a blue square")
     assert (remixed.remixed_from_video_id, remixed.size, remixed.seconds) == (first.id, first.size, first.seconds)
-    longer = sdk.videos.extend(prompt="a red ball", video={"id": first.id}, seconds="4")
+    asked = {"prompt": "a red ball", "video": {"id": first.id}, "seconds": "4"}
+    longer = sdk.post("/videos/extensions", cast_to=Video, body=asked)
     assert float(longer.seconds) >= float(first.seconds) + 4
     assert longer.remixed_from_video_id is None
     for video in (*made[1:], remixed, longer):
@@ -170,11 +172,10 @@ def test_what_is_refused_says_so(sdk: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         sdk.videos.remix("video_nobody", prompt="a ball")
     with pytest.raises(openai.NotFoundError):
-        sdk.videos.edit(video={"id": "video_nobody"}, prompt="a ball")
+        sdk.post("/videos/edits", cast_to=Video, body={"video": {"id": "video_nobody"}, "prompt": "a ball"})
+    elsewhere = {"input_reference": {"image_url": "https://example.org/a"}}
     with pytest.raises(openai.BadRequestError) as fetched:
-        sdk.videos.create(
-            prompt="a ball", model="demo-video-5b", input_reference={"image_url": "https://example.org/a"}
-        )
+        sdk.videos.create(prompt="a ball", model="demo-video-5b", extra_body=elsewhere)
     assert "fetches no" in fetched.value.message
     with pytest.raises(openai.BadRequestError, match="Characters are not supported"):
         sdk.videos.create_character(name="Ann", video=("clip.mp4", b"clip"))

@@ -120,5 +120,5 @@ def readable(first: Any) -> InvalidRequest:
         return UnknownParameter(f"'{name}' is not a parameter of this endpoint.", param=name)
     if first["type"] == "model_type":  # pydantic's words name a class of ours
         first["msg"] = "Input should be a JSON object"
-    first["loc"] = tuple(part for part in first["loc"] if not _is_union_member(part))
+    first["loc"] = ("body", *(part for part in first["loc"] if not _is_union_member(part)))
     return invalid(ValidationError([first]))
