@@ -112,7 +112,7 @@ WORDS = {
 }
 
 # What Django's administration and its guard of passwords say, and have no Chinese for.
-OF_OTHERS = (_("Model name"), _("Add link"), _("Change or view list link"), _("Access attempts"))
+OF_OTHERS = (_("Model name"), _("Add link"), _("Change or view list link"), _("access attempts"))
 
 
 def name_columns() -> None:
