@@ -90,7 +90,8 @@ def check_repeats(rows: Rows, at_most: int) -> int:
 def check_nothing_is_left(home: Path, rows: Rows) -> None:
     assert rows["leases"] == 0
     assert workers_of(home) == []
-    assert [path for path in (home / "work").rglob("*") if path.parent != home / "work"] == []
+    left = [path for path in (home / "work").rglob("*") if path.parent != home / "work"]
+    assert left == [], left
     kept = {path for job in rows["jobs"].values() for path in job["files"]}
     there = {str(path.relative_to(home / "artifacts")) for path in (home / "artifacts").rglob("*") if path.is_file()}
     assert there == kept

@@ -12,8 +12,14 @@ NAME = "sent"  # in the work folder, beside those of the nodes
 STRAY_SECONDS = 3600.0  # a site that was killed leaves them
 
 
+def folder_name() -> Path:
+    """One that there is not yet."""
+    name: Path = settings.FMLX.work / NAME / uuid.uuid4().hex
+    return name
+
+
 def new_folder() -> Path:
-    folder: Path = settings.FMLX.work / NAME / uuid.uuid4().hex
+    folder = folder_name()
     folder.mkdir(mode=0o700, parents=True)
     return folder
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from videos import storage
 from videos.inputs import sandbox
-from videos.inputs.folders import new_folder
+from videos.inputs.folders import folder_name
 from videos.models import Artifact, Step, VideoJob
 
 KINDS = {"picture": "picture", "last_picture": "picture", "clip": "clip"}  # a step's name → how its artifact is called
@@ -23,8 +23,8 @@ PREVIEW = "input.webp"
 
 @dataclass
 class Staged:
-    """In a folder of its own. `keys` are those of the artifacts in it, by what they are for; `found` is what the
-    decoder said of each.
+    """In a folder of its own, which is made for the first of them. `keys` are those of the artifacts in it, by what
+    they are for; `found` is what the decoder said of each.
     """
 
     folder: Path
@@ -33,8 +33,7 @@ class Staged:
 
     def add(self, name: str, path: Path, param: str, **wanted: Any) -> dict[str, Any]:
         """Decode and fit what is at `path`. Raises InputRefused or Unavailable."""
-        inside = self.folder / name
-        inside.mkdir(mode=0o700)
+        inside = self._make(name)
         found = sandbox.look(path, param, task=KINDS[name], folder=str(inside), **wanted)
         self.keys[name], self.found[name] = found["key"], found
         return found
@@ -61,6 +60,11 @@ class Staged:
                 os.link(self._path(name), part)
                 part.replace(target)
 
+    def _make(self, name: str) -> Path:
+        inside = self.folder / name
+        inside.mkdir(mode=0o700, parents=True)
+        return inside
+
     def _path(self, name: str) -> Path:
         return self.folder / name / f"{KINDS[name]}-{self.keys[name]}.safetensors"
 
@@ -74,7 +78,7 @@ class Staged:
         """What an earlier job started from, once more. Raises FileNotFoundError when it is not kept any more."""
         for name, kind in KINDS.items():
             if key := job.inputs.get(name):
-                (self.folder / name).mkdir(mode=0o700)
+                self._make(name)
                 self.keys[name] = key
                 os.link(settings.FMLX.steps / f"{kind}-{key}.safetensors", self._path(name))
         preview = Artifact.objects.filter(job=job, variant=Artifact.Variant.INPUT, purged_at=None).first()
@@ -86,7 +90,7 @@ class Staged:
 
 @asynccontextmanager
 async def staging() -> AsyncIterator[Staged]:
-    folder = await asyncio.to_thread(new_folder)
+    folder = folder_name()
     try:
         yield Staged(folder)
     finally:
