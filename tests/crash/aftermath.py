@@ -55,9 +55,11 @@ def check_job(video_id: str, row: Rows) -> None:
         assert "the last one allowed" in row["message"], (video_id, row)
     assert len(ends) == (row["status"] == "completed"), (video_id, row)
     assert row["history"][-1] == (row["code"] or "completed"), (video_id, row)
-    assert row["history"].count("accepted") == 1
-    assert row["history"].count("started") == row["counted"]
+    assert row["history"].count("accepted") == 1, (video_id, row)
     check_attempts(video_id, row["attempts"])
+    # A warm generator that was found dead is not the job's doing: that try is in its history and not counted.
+    found_dead = [outcome for _, _, outcome in row["attempts"]].count("worker_crashed")
+    assert 0 <= row["history"].count("started") - row["counted"] <= found_dead, (video_id, row)
 
 
 def check_attempts(video_id: str, attempts: list[Any]) -> None:

@@ -44,7 +44,7 @@ def test_a_long_prompt_is_not_starved_by_short_ones_that_keep_coming(engine: Eng
 def test_a_running_stream_gets_tokens_between_the_chunks_of_a_newcomer(engine: Engine) -> None:
     steady = engine.ask(prompt=prompt(10), max_tokens=4000)
     engine.until_said(steady, "delta")
-    newcomer = engine.ask(prompt=prompt(3_000), max_tokens=1)
+    newcomer = engine.ask(prompt=prompt(6_000), max_tokens=1)  # some chunks also where these are large
     engine.until_said(newcomer, "prefill")
     before = tokens(engine, steady)
     engine.answer(newcomer)
