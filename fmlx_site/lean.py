@@ -26,6 +26,7 @@ from django.utils import translation
 from fmlx_site.errors import BodyTooLarge, BodyTooSlow
 from fmlx_site.server_options import BODY_MAX_BYTES
 from inference.api.errors import error_response, note, plain_status_response
+from inference.api.sse import STOPPING
 from inference.request_log.wire import exchange, keep_body
 
 BODY_SECONDS = 30.0
@@ -80,7 +81,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
     def end_streams(self) -> None:
         """The server stops: open streams end now, in good order, instead of holding it up."""
         for stream in self._streams:
-            stream.cancel()
+            stream.cancel(STOPPING)
 
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []

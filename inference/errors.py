@@ -70,6 +70,12 @@ class EngineLost(Unavailable):
     code = "engine_lost"
 
 
+class ServerStopping(Unavailable):
+    """The server was stopped in good order while it answered."""
+
+    code = "server_stopping"
+
+
 class NodeUnreachable(Unavailable):
     code = "node_unreachable"
 

@@ -90,6 +90,7 @@ async def _stream(call: Call, requests: Sequence[Event]) -> AsyncGenerator[bytes
     began = False
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(sse.told_of_stop())
             loading = asyncio.ensure_future(stack.enter_async_context(engine_for(call.model)))
             async with aclosing(_while_it_takes(loading, call.wire.keep_alive)) as comments:
                 async for comment in comments:

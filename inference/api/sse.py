@@ -1,16 +1,20 @@
 """Server-sent events: the wire form, and a response that is never buffered."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from django.http import StreamingHttpResponse
 
 from fmlx_site.errors import FmlxError
 from inference.api.errors import error_body
+from inference.errors import ServerStopping
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+STOPPING = "the server stops"  # what a stream's task is cancelled with then
 
 
 def event(name: str, number: int, data: Any) -> bytes:
@@ -25,6 +29,21 @@ def error(failure: FmlxError) -> bytes:
 def streamed(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(events, content_type="text/event-stream", headers=headers)
+
+
+@contextmanager
+def told_of_stop() -> Iterator[None]:
+    """A stream that is cut off because the server stops says so; that of a client that left is only cancelled.
+
+    Raises:
+        ServerStopping
+    """
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        if STOPPING not in cancelled.args:
+            raise
+        raise ServerStopping("The server was stopped while it answered. Send it again when it is back.") from None
 
 
 async def begun(chunks: AsyncGenerator[bytes]) -> StreamingHttpResponse:

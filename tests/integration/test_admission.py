@@ -6,8 +6,6 @@ from typing import Any
 import psutil
 import pytest
 
-from memory import environments
-from tests.early import ROOT
 from tests.helpers import wait_for
 from tests.house import Client, open_house
 
@@ -15,14 +13,6 @@ pytestmark = [pytest.mark.runtime, pytest.mark.timeout(240)]
 GIB = 1024**3
 CEILING = int(1.4 * GIB)  # a 64x64 clip is promised 1.22 GiB, and the demo chat model holds 0.2
 LONG = {"size": "64x64", "frames": 17, "steps": 100}
-
-
-@pytest.fixture
-def both(house: Path) -> Path:
-    """A house with a chat model too."""
-    environments.build(ROOT / ".make" / "test-home", "mlx-lm")
-    assert (house / "models" / "demo-chat").is_dir()
-    return house
 
 
 def chat(client: Client) -> Any:

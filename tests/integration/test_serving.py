@@ -52,6 +52,19 @@ def test_a_download_that_broke_off_is_resumed_where_it_stopped(served: Client) -
     assert served.get(url, headers={"Range": f"bytes={size}-"}).status_code == 416
 
 
+def test_a_stop_is_the_last_event_of_a_conversation(both: Path) -> None:
+    body = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    endless = {**body, "ignore_eos": True, "max_tokens": 20_000}
+    with open_house(both) as client:
+        with httpx_sse.connect_sse(client, "POST", "/v1/chat/completions", json=endless, timeout=90) as stream:
+            events = stream.iter_sse()
+            next(events)
+            client.server.process.terminate()
+            *_, last = events
+        assert (last.event, json.loads(last.data)["error"]["code"]) == ("error", "server_stopping")
+        assert stopped_after(client.server) <= 5.0
+
+
 def test_a_stop_takes_five_seconds_and_costs_the_running_job_nothing(house: Path) -> None:
     with open_house(house) as client:
         made = client.make(**LONG)
