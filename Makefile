@@ -5,7 +5,7 @@ SETUP = @$(if $(PYTHON),,$(error fmlx needs Python 3.11 or newer and found none.
 	Install it with 'brew install python@3.12' or 'apt-get install python3-venv', and run make again))$(PYTHON) -m tools.setup
 VENV = .venv/bin
 
-.PHONY: help run setup test format lint bench screenshots demo-models messages lock clean
+.PHONY: help run setup test format lint bench screenshots demo-models demo-pages messages lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,10 @@ screenshots: ## Take docs/screenshots anew: every page, in three languages, ligh
 demo-models: ## Train the demo models anew, compare them with the shipped ones and score them
 	$(SETUP) develop
 	@$(VENV)/python -m demo_models.remake
+
+demo-pages: ## Write docs/demo-models anew: what the demo models say and draw
+	$(SETUP) develop
+	@$(VENV)/python -m demo_models.pages
 
 messages: ## Gather the strings to translate and compile the translations
 	$(SETUP) messages

@@ -3,15 +3,13 @@ ones, and score them. `--ship` then puts the new ones in their place."""
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo_models import shipped
+from demo_models import pages, shipped
 from memory import environments
-from memory.allowlist import worker_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,6 @@ RECIPES = {
     "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),
     "demo-video": Recipe("mlx-gen", "demo_models.train_video", "demo_models.score"),
 }
-HOME = environments.ROOT / ".make" / "test-home"
 MADE = environments.ROOT / ".make" / "demo-models"
 CARD = "README.md"
 
@@ -42,7 +39,7 @@ def main() -> int:
     options = parser.parse_args()
     for name in options.names or RECIPES:
         recipe, folder = RECIPES[name], MADE / name
-        python = environments.build(HOME, recipe.runtime, say=_say)
+        python = environments.build(pages.HOME, recipe.runtime, say=_say)
         began = os.times().children_user + os.times().children_system
         _run(python, recipe.trainer, folder)
         cpu = os.times().children_user + os.times().children_system - began
@@ -76,10 +73,8 @@ def _compared(name: str, folder: Path) -> str:
 
 
 def _run(python: Path, module: str, folder: Path) -> None:
-    """One core: the sums of several threads come in another order each time."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = worker_environment(folder, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, {})
-    subprocess.run([str(python), "-m", module, str(folder)], env=environment, check=True, cwd=environments.ROOT)
+    pages.run_alone(python, module, folder, at=folder)
 
 
 def _say(line: str) -> None:

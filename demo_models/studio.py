@@ -52,16 +52,8 @@ class Studio:
     def clip(self, prompt: str, seed: int) -> np.ndarray:
         """Frames uint8 [F, H, W, 3]."""
         with tempfile.TemporaryDirectory() as folder:
-            spec = Spec(
-                model_dir=self._folder,
-                prompt=prompt,
-                seed=seed,
-                output_dir=Path(folder),
-                artifacts_dir=Path(folder),
-                lease_bytes=LEASE_BYTES,
-                low_ram=False,
-                **self._settings,
-            )
+            asked = {"prompt": prompt, "seed": seed, "lease_bytes": LEASE_BYTES, "low_ram": False, **self._settings}
+            spec = Spec.of({"model_dir": self._folder, "output_dir": folder, "artifacts_dir": folder, **asked})
             found = self._steps(spec).run("decode")
             return np.frombuffer(found.bytes("frames"), np.uint8).reshape(found.layout["frames"][1])
 

@@ -46,8 +46,7 @@ SCRIPTS = (
 )
 HEAD = """# {name}, in its own words
 
-Every answer was written by the model, likeliest token first. `python -m demo_models.transcript FOLDER PAGE`, run in
-the `mlx-lm` worker environment, writes this page.
+Every answer was written by the model, likeliest token first. `make demo-pages` writes this page.
 """
 
 
