@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _
 from fmlx_site.errors import TooMany
 from inference.models import ModelFolder
 from memory import parts_of, say
+from videos.endings import tell_of
 from videos.errors import AlreadyFinished, FenceLost, IdempotencyConflict
 from videos.models import JobEvent, VideoBatch, VideoJob
-from webhooks.telling import tell
 
 Status = VideoJob.Status
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -29,7 +29,6 @@ SOURCES: dict[str, tuple[str, ...]] = {
     Status.FAILED: (Status.QUEUED, Status.IN_PROGRESS),
     Status.QUEUED: (Status.IN_PROGRESS, Status.FAILED),
 }
-ENDINGS = {Status.COMPLETED: "video.completed", Status.FAILED: "video.failed"}  # OpenAI's names
 NOT_WAITING: dict[str, Any] = {"waiting_reason": "", "waiting_said": []}
 NOT_RUNNING: dict[str, Any] = {"phase": "", "step": 0, "total_steps": 0, "eta_seconds": None, "preview_number": 0}
 
@@ -123,8 +122,7 @@ def transition(
             raise FenceLost(job_id)
         JobEvent.objects.create(job_id=job_id, what=what, message=message, said=parts_of(message))
         job = VideoJob.objects.get(pk=job_id)
-        if ending := ENDINGS.get(Status(to)):
-            tell(job.key_id, ending, job.pk, {"id": job.pk})
+        tell_of(job)
         return job
 
 

@@ -9,7 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from inference.models import ApiKey
 from webhooks.models import URL_LENGTH
 
-EVENTS = (("video.completed", _("a video is completed")), ("video.failed", _("a video failed or was cancelled")))
+EVENTS = (
+    ("video.completed", _("a video is completed")),
+    ("video.failed", _("a video failed or was cancelled")),
+    ("batch.completed", _("all videos of a batch have ended")),
+    ("batch.cancelled", _("a batch was cancelled, and nothing of it runs any more")),
+)
 
 
 class WebhookForm(forms.Form):

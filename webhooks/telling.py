@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from webhooks.models import Delivery, Endpoint, new_event_id
 
-TYPES = ("video.completed", "video.failed")
+TYPES = ("video.completed", "video.failed", "batch.completed", "batch.cancelled")
 TEST = "webhook.test"
 
 

@@ -24,7 +24,7 @@ def client(client, key):
 async def test_a_webhook_from_its_making_to_its_end(client, make_job, operator):
     made = (await client.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/x"})).json()
     assert made["secret"].startswith("whsec_")
-    assert made["events"] == ["video.completed", "video.failed"]
+    assert made["events"] == ["batch.cancelled", "batch.completed", "video.completed", "video.failed"]
     url = f"/v1/webhooks/{made['id']}"
     assert (await client.get("/v1/webhooks")).json()["data"] == [(await client.get(url)).json()]
     assert (await client.get(url)).json() == {**made, "secret": None}
