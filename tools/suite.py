@@ -15,6 +15,7 @@ from tools.places import PYTHON, ROOT, TEST_HOME, VENV
 
 NO_TESTS = 5  # pytest's exit status
 SLOWEST = 10  # tests of each run whose seconds are shown, so that the suite stays quick
+ABREAST = ("-n", "2", "--dist", "loadfile")  # the smallest machine has two cores; what a file's tests share is one's
 SUMMARY = re.compile(r"^(\x1b\[[\d;]*m)*=+ .*(passed|failed|skipped|error|no tests ran).* in .*=+")
 DROPPED = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
 KEPT = "FMLX_TEST_"
@@ -41,7 +42,7 @@ def stages() -> list[Stage]:
     return [
         Stage("lint", list(_lint())),
         Stage("types", [[VENV / "bin" / "mypy", "."]]),
-        Stage("unit", [_python_tests("not integration and not crash and not torch")]),
+        Stage("unit", [_python_tests("not integration and not crash and not torch", *ABREAST)]),
         Stage("integration", [_python_tests("integration and not crash and not torch")]),
         Stage("services", [_on_services(_python_tests("servers and not crash"))]),
         Stage("browser", list(_stories()), needs=ROOT / "tests" / "e2e"),
