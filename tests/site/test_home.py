@@ -20,7 +20,7 @@ from videos.models import VideoJob
 pytestmark = pytest.mark.django_db(transaction=True)
 GIB = 2**30
 WORKS = {"mlx-lm": {"ok": True, "versions": {}}}
-MOST_QUERIES = 11  # two of them the session's and the user's, one for the places in the queue
+MOST_QUERIES = 10  # two of them the session's and the user's
 
 
 @pytest.fixture
