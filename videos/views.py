@@ -37,8 +37,9 @@ def videos(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}
-    if earlier := VideoJob.objects.filter(pk=request.GET.get("again", "")).first():
-        given = again(earlier) | given
+    if wanted := request.GET.get("again"):
+        earlier = VideoJob.objects.filter(pk=wanted).first()
+        given = (again(earlier) if earlier else {}) | given
     return _list(request, VideoForm(folders, initial=given or None), folders)
 
 
