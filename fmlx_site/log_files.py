@@ -46,8 +46,8 @@ def keep_log(name: str) -> None:
     folder = settings.FMLX.logs
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}.log"
-    most = {"maxBytes": LOG_FILE_BYTES.value, "backupCount": LOG_FILES.value}
-    handler = logging.handlers.RotatingFileHandler(path, **most, encoding="utf-8")
+    most, count = LOG_FILE_BYTES.value, LOG_FILES.value
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=most, backupCount=count, encoding="utf-8")
     handler.setFormatter(as_json())
     logging.getLogger().addHandler(handler)
 

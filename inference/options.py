@@ -123,7 +123,7 @@ MAX_TOKENS = Option[int | None](
     most=2**31 - 1,
     whole=True,
 )
-DEFAULT_SAMPLING = {
+DEFAULT_SAMPLING: dict[str, Option[Any]] = {
     "temperature": TEMPERATURE,
     "top_p": TOP_P,
     "top_k": TOP_K,
