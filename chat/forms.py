@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.conversations import Ask
+from fmlx_site.widgets import LongSelect
 from inference.catalog import Served
 
 MOST_TOKENS = 2**31 - 1
@@ -18,7 +19,7 @@ THINKING = (("", _("As the model does by itself")), ("on", _("On")), ("off", _("
 
 
 class AskForm(forms.Form):
-    model = forms.ChoiceField(label=_("Model"))
+    model = forms.ChoiceField(label=_("Model"), widget=LongSelect)
     system = forms.CharField(
         label=_("System prompt"),
         required=False,

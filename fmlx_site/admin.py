@@ -54,7 +54,6 @@ class ChangeAdmin(ReadOnlyAdmin):
     list_display = ("at", "who", "what", "name", "old", "new", "source", "address")
     list_filter = ("what", "source", "at")
     search_fields = ("name", "who", "address")
-    date_hierarchy = "at"
 
 
 @admin.register(StoredOption)

@@ -12,8 +12,8 @@ from typing import Self
 from django.conf import settings
 
 from fmlx_site.logs import as_json
+from fmlx_site.server_options import LOG_FILE_BYTES, LOG_FILES
 
-MOST_BYTES, KEPT_FILES = 8 * 1024**2, 3
 TAIL_BYTES = 128 * 1024
 MOST_LISTED = 200
 
@@ -42,11 +42,12 @@ class Piece:
 
 
 def keep_log(name: str) -> None:
-    """Write this process's log to a file as well, JSON lines, until it has grown 8 MiB; three older ones are kept."""
+    """Write this process's log to a file as well, JSON lines, as large as the loaded settings say."""
     folder = settings.FMLX.logs
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{name}.log"
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+    most, count = LOG_FILE_BYTES.value, LOG_FILES.value
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=most, backupCount=count, encoding="utf-8")
     handler.setFormatter(as_json())
     logging.getLogger().addHandler(handler)
 

@@ -14,11 +14,14 @@ from django.core.exceptions import ValidationError
 from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from fmlx_site.environment import Environment
 from fmlx_site.units import COUNT, Unit
 
 T = TypeVar("T")
+MOST_TEXT = 255
+SWITCH = (("off", gettext_lazy("no")), ("on", gettext_lazy("yes")))
 Text = str | Promise
 Values = Mapping[str, Any]  # every option's value in effect, by name
 Check = Callable[[Values], Iterable[tuple[str, str]]]  # for each thing that does not go together: an option, and why
@@ -36,7 +39,8 @@ class Group:
 
 
 class Option(Generic[T]):
-    """One setting. Its name is that of its field in `environment.py` if it has one, whose default is then its own.
+    """One setting: a number, one of `choices`, a switch, or a text. Its name is that of its field in `environment.py`
+    if it has one, whose default is then its own.
 
     Limits are in what is kept (bytes, seconds), `unit` is what is shown. `live`: takes effect without a restart.
     `weaker` tells what guards less than the default: values above it, below it, or what a function of all values says.
@@ -55,12 +59,18 @@ class Option(Generic[T]):
         most: float | None = None,
         choices: Iterable[tuple[str, Text]] = (),
         live: bool = True,
+        whole: bool | None = None,
         weaker: Literal["above", "below", ""] | Callable[[Values], bool] = "",
     ) -> None:
         in_environment = Environment.model_fields.get(name)
         self.name, self.group, self.label, self.help_text = name, group, label, help_text
         self.default = cast("T", in_environment.default if in_environment else default)
         self.unit, self.least, self.most, self.choices, self.live = unit, least, most, tuple(choices), live
+        self.switch = isinstance(self.default, bool)
+        if self.switch:
+            self.choices = SWITCH
+        self.text = isinstance(self.default, str) and not self.choices
+        self.whole = not isinstance(self.default, float) if whole is None else whole
         self._weaker = weaker
         OPTIONS[name] = self
 
@@ -98,10 +108,13 @@ class Option(Generic[T]):
 
     def in_words(self, value: Any) -> str:
         """For people: `8 GiB`, or the name of the choice."""
-        if value is None:
+        if value is None or (self.text and not value):
             return _("none")
         if self.choices:
-            return str(dict(self.choices).get(value, value))
+            shown = self.to_shown(value)
+            return str(dict(self.choices).get(shown, shown))
+        if self.text:
+            return str(value)
         return f"{localize(self.to_shown(value))}\N{NO-BREAK SPACE}{self.unit.label}".rstrip()
 
     def form_field(self) -> forms.Field:
@@ -109,35 +122,47 @@ class Option(Generic[T]):
         given: dict[str, Any] = {"label": self.label, "help_text": self.help_text, "required": not self.optional}
         if self.choices:
             return forms.ChoiceField(choices=self.choices, **given)
+        if self.text:
+            return forms.CharField(**{**given, "required": False}, max_length=MOST_TEXT)
         limits = {"min_value": self.to_shown(self.least), "max_value": self.to_shown(self.most)}
-        if self.unit.fine or isinstance(self.default, float):
+        if self.unit.fine or not self.whole:
             return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **given, **limits)
         return forms.IntegerField(**given, **limits)
 
     def to_shown(self, value: Any) -> Any:
-        if value is None or self.choices:
+        if self.switch:
+            return "on" if value else "off"
+        if value is None or self.choices or self.text:
             return value
         shown = float(f"{value / self.unit.scale:.12g}")
         return int(shown) if shown.is_integer() else shown
 
     def of_shown(self, value: Any) -> Any:
-        if value is None or self.choices:
+        if self.switch:
+            return value == "on"
+        if value is None or self.choices or self.text:
             return value
         kept = value * self.unit.scale
-        return kept if isinstance(self.default, float) else round(kept)
+        return round(kept) if self.whole else float(kept)
 
     def understand(self, value: Any) -> T:
         """A value as it is kept, from a file or the database. Raises ValidationError."""
-        fitting = (str,) if self.choices else (int, float)
+        if self.switch:
+            return self._understand_switch(value)
+        fitting = (str,) if self.choices or self.text else (int, float)
         if value is None and self.optional:
             return cast("T", None)
         if isinstance(value, bool) or not isinstance(value, fitting):
             raise ValidationError(_("%(value)r is not a value that it can have.") % {"value": value})
-        whole = not self.choices and not isinstance(self.default, float)
-        if whole and isinstance(value, float) and not value.is_integer():
+        if self.whole and isinstance(value, float) and not value.is_integer():
             raise ValidationError(_("A whole number is needed, not %(value)s.") % {"value": value})
         self.form_field().clean(self.to_shown(value))
-        return cast("T", int(value) if whole else value if self.choices else float(value))
+        return cast("T", value if isinstance(value, str) else int(value) if self.whole else float(value))
+
+    def _understand_switch(self, value: Any) -> T:
+        if not isinstance(value, bool):
+            raise ValidationError(_("%(value)r is not a value that it can have.") % {"value": value})
+        return cast("T", value)
 
 
 OPTIONS: dict[str, Option[Any]] = {}

@@ -18,9 +18,11 @@ class Unit:
 
 
 COUNT = Unit("", 1, fine=False)
+NUMBER = Unit("", 1)
 IN_KIB = Unit("KiB", KIB)
 IN_MIB = Unit("MiB", MIB)
 IN_GIB = Unit("GiB", GIB)
+IN_GB = Unit("GB", 10**9)
 PIXELS = Unit(_("pixels"), 1, fine=False)
 SECONDS = Unit(_("s"), 1)
 MINUTES = Unit(_("min"), 60)

@@ -70,8 +70,8 @@ class ModelPlaceAdmin(ReadOnlyAdmin):
 @admin.register(RequestLog)
 class RequestLogAdmin(ReadOnlyAdmin):
     list_display = ("at", "key", "model", "endpoint", "status", "code", "prompt_tokens", "completion_tokens", "seconds")
-    list_filter = ("status", "model", "at")
-    search_fields = ("request_id", "code", "endpoint")
+    list_filter = ("at",)  # a filter by status or model would read every row for its choices
+    search_fields = ("request_id", "code", "endpoint", "model", "=status")
     list_select_related = ("key",)
 
 

@@ -19,6 +19,7 @@ from inference.engine.cache.files import PREFIXES, free_bytes
 from inference.engine.cache.index import Held
 from inference.engine.cache.quota import DEFAULT_SHARE, Quota
 from inference.engine.cache.store import Store
+from inference.options import CACHE_BYTES
 from inference.pool import engine_states
 
 
@@ -59,8 +60,8 @@ def read_cache() -> OnDisk:
         models = store.index.held() if store else []
         held = sum(model.bytes for model in models)
         there = folder if store else settings.FMLX.home
-        limit = Quota(there, settings.FMLX.cache_bytes, DEFAULT_SHARE).limit(held)
-        return OnDisk(models, settings.FMLX.cache_bytes, limit, free_bytes(there))
+        limit = Quota(there, CACHE_BYTES.value, DEFAULT_SHARE).limit(held)
+        return OnDisk(models, CACHE_BYTES.value, limit, free_bytes(there))
 
 
 def clear_cache(model: str | None = None) -> int:

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db.models import Min, QuerySet
 
 from fmlx_site.errors import InvalidRequest
 from inference.errors import ModelNotFound, WrongModelType
 from inference.models import ApiKey, ModelFolder, ModelSettings
+from inference.options import FALLBACK_MODEL, sampling_defaults
 from inference.request_log.visit import current_key
 
 ENGINES = (ModelFolder.Type.CHAT, ModelFolder.Type.EMBEDDING, ModelFolder.Type.RERANK)  # types that are loaded
@@ -32,6 +33,13 @@ class Served:
     name: str
     folders: tuple[ModelFolder, ...]
     settings: ModelSettings
+    profile: str = ""  # that was asked for with its name
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What holds for a request that does not say: of its profile, else its own, else the server's."""
+        named = self.settings.profiles.get(self.profile or self.settings.profile, {})
+        return {**sampling_defaults(), **self.settings.sampling, **named}
 
     @property
     def type(self) -> str:
@@ -63,21 +71,34 @@ class Catalog:
         )
 
     def find(self, name: str) -> Served:
-        """By name, by alias, or by either in another case. Raises ModelNotFound, with names that are near."""
+        """By name, by alias, or by either in another case; with `:profile` behind it, with that profile.
+
+        Raises:
+            ModelNotFound: with names that are near.
+        """
+        base, _, profile = name.rpartition(":")
+        found = self._called(name)
+        if found is None and (other := self._called(base)) and profile in other.settings.profiles:
+            found = replace(other, profile=profile)
+        if found is None:
+            raise ModelNotFound(name, list(self.models))
+        return found
+
+    def _called(self, name: str) -> Served | None:
         if model := self.models.get(name):
             return model
         for fold in (str, str.casefold):
             for model in self.models.values():
                 if fold(name) in (fold(model.name), fold(model.settings.alias) or None):
                     return model
-        raise ModelNotFound(name, list(self.models))
+        return None
 
     def _find_or_fall_back(self, name: str, type_: str) -> Served:
         try:
             return self.find(name)
         except ModelNotFound:
             with suppress(ModelNotFound):
-                if (name := settings.FMLX.fallback_model) and (other := self.find(name)).type == type_:
+                if (name := FALLBACK_MODEL.value) and (other := self.find(name)).type == type_:
                     return other
             raise
 
@@ -121,7 +142,7 @@ class Catalog:
 
 
 def _read() -> Catalog:
-    folders = ModelFolder.objects.select_related("node").order_by("name", "pk")
+    folders = ModelFolder.objects.prefetch_related("node").order_by("name", "pk")
     return Catalog.of(folders, ModelSettings.objects.all())
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fmlx_site.errors import InvalidRequest
+from fmlx_site.widgets import LongSelect
 from inference.models import ModelFolder
 from inference.pool import pool_here
 from inference.resident import KIND
@@ -17,7 +18,7 @@ from memory.fit import Wanted
 
 
 class ContextForm(forms.Form):
-    model = forms.ChoiceField(label=gettext_lazy("Model"))
+    model = forms.ChoiceField(label=gettext_lazy("Model"), widget=LongSelect)
     tokens = forms.IntegerField(label=gettext_lazy("Context, tokens"), min_value=1, max_value=MOST_TOKENS, initial=8192)
 
     def __init__(self, data: Any = None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,19 +16,26 @@ CHAT, VIDEO = ModelFolder.Type.CHAT, ModelFolder.Type.VIDEO
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    return {"counts": once(request, "models", _counts)}
+    return {"counts": found(request)}
 
 
-def _counts() -> dict[str, int]:
+def found(request: HttpRequest) -> dict[str, Any]:
+    """How many models there are, and the demo that makes clips: the best one of them."""
+    return once(request, "models", _counts)
+
+
+def _counts() -> dict[str, Any]:
+    demos = ModelFolder.objects.filter(type=VIDEO, rank__lt=0).order_by("-rank", "name")
     kinds = {"chat": Q(type=CHAT), "video": Q(type=VIDEO), "skipped": Q(type=ModelFolder.Type.UNSERVED)}
     return ModelFolder.objects.aggregate(
         served=Count("id", filter=~Q(type=ModelFolder.Type.UNSERVED)),
         **{kind: Count("name", filter=of, distinct=True) for kind, of in kinds.items()},
+        demo=Max(Subquery(demos.values("name")[:1])),
     )
 
 
 def look(request: HttpRequest) -> Iterable[Concern]:
-    if not once(request, "models", _counts)["served"]:
+    if not found(request)["served"]:
         text = _("No model was found. Put one into the models folder, or install the demo models.")
         yield Concern("warning", text, reverse("models"), "manage.py makedemo")
 

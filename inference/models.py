@@ -305,6 +305,12 @@ class ModelSettings(models.Model):
     sampling = models.JSONField(
         default=dict, blank=True, help_text=_("What holds for a request that does not say, as in its body.")
     )
+    profiles = models.JSONField(
+        default=dict, blank=True, help_text=_("Named sampling, for requests that ask for MODEL:NAME.")
+    )
+    profile = models.CharField(
+        max_length=64, blank=True, help_text=_("The profile of requests that name the model alone.")
+    )
 
     class Meta:
         verbose_name = _("model settings")

@@ -1,9 +1,11 @@
 """What can be set about language models on this server; a model's own settings come first."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.options import Group, Option
-from fmlx_site.units import COUNT, DAYS, MINUTES, SECONDS
+from fmlx_site.units import COUNT, DAYS, GIB, IN_GB, IN_MIB, MIB, MINUTES, NUMBER, SECONDS
 
 CHAT = Group("chat", _("Chat models"), _("How long a model stays in memory, and a prompt waits for it."), 20)
 
@@ -25,6 +27,116 @@ PATIENCE_SECONDS = Option[float](
     least=0.0,
     most=3600.0,
 )
+
+WORK_BYTES = Option[int](
+    "engine_work_bytes",
+    CHAT,
+    _("Room to work"),
+    _("Promised to a model besides its weights when it is loaded; more is asked for with use."),
+    unit=IN_MIB,
+    least=16 * MIB,
+    most=1024 * GIB,
+)
+FALLBACK_MODEL = Option[str](
+    "fallback_model",
+    CHAT,
+    _("In place of unknown models"),
+    _("The model that answers requests which name one that is not here. Empty: they are refused with 404."),
+)
+
+CACHE = Group("cache", _("Cache"), _("What is kept of prompts, so that the next one that begins alike is quicker."), 25)
+
+CACHE_BYTES = Option[int](
+    "cache_bytes",
+    CACHE,
+    _("On disk at most"),
+    _("Never more than a tenth of what is free besides it. 0 keeps prompts in memory only. From the next load on."),
+    unit=IN_GB,
+    least=0,
+    most=2**50,
+)
+
+SAMPLING = Group(
+    "sampling",
+    _("Sampling"),
+    _("How answers are drawn where neither the request nor the model's own settings say."),
+    28,
+)
+
+TEMPERATURE = Option[float | None](
+    "sampling_temperature",
+    SAMPLING,
+    _("Temperature"),
+    _("0 always takes the likeliest token; more is more surprising. Empty: 1."),
+    unit=NUMBER,
+    least=0,
+    most=2,
+    whole=False,
+)
+TOP_P = Option[float | None](
+    "sampling_top_p",
+    SAMPLING,
+    _("Top p"),
+    _("Only the likeliest tokens that together have this probability. Empty: all."),
+    unit=NUMBER,
+    least=0,
+    most=1,
+    whole=False,
+)
+TOP_K = Option[int | None](
+    "sampling_top_k",
+    SAMPLING,
+    _("Top k"),
+    _("Only so many of the likeliest tokens. Empty: all."),
+    unit=COUNT,
+    least=0,
+    most=2**31 - 1,
+    whole=True,
+)
+MIN_P = Option[float | None](
+    "sampling_min_p",
+    SAMPLING,
+    _("Min p"),
+    _("Only tokens with this share of the likeliest one's probability. Empty: all."),
+    unit=NUMBER,
+    least=0,
+    most=1,
+    whole=False,
+)
+REPETITION_PENALTY = Option[float | None](
+    "sampling_repetition_penalty",
+    SAMPLING,
+    _("Repetition penalty"),
+    _("Above 1, what was said already becomes less likely. Empty: 1."),
+    unit=NUMBER,
+    least=0.01,
+    most=10,
+    whole=False,
+)
+MAX_TOKENS = Option[int | None](
+    "sampling_max_tokens",
+    SAMPLING,
+    _("Longest answer, tokens"),
+    _("Empty: as far as the context reaches."),
+    unit=COUNT,
+    least=1,
+    most=2**31 - 1,
+    whole=True,
+)
+DEFAULT_SAMPLING: dict[str, Option[Any]] = {
+    "temperature": TEMPERATURE,
+    "top_p": TOP_P,
+    "top_k": TOP_K,
+    "min_p": MIN_P,
+    "repetition_penalty": REPETITION_PENALTY,
+    "max_tokens": MAX_TOKENS,
+}
+
+
+def sampling_defaults() -> dict[str, Any]:
+    """What holds for a request that does not say and a model that has nothing of its own, as in a body."""
+    return {name: option.value for name, option in DEFAULT_SAMPLING.items() if option.value is not None}
+
 
 PRIVACY = Group("requests", _("Requests"), _("What is kept of the requests to the API, and who may ask."), 40)
 

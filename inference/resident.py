@@ -14,7 +14,7 @@ from django.conf import settings
 from inference.client import Answer, Event, ask, probe, tokens
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
-from inference.options import PATIENCE_SECONDS
+from inference.options import CACHE_BYTES, PATIENCE_SECONDS
 from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
 from memory.environments import runtime_python
 from memory.models import Lease
@@ -79,7 +79,7 @@ class Resident:
         resident = cls(folder, node, worker, lease)
         resident._in_background(resident._read(progress))
         patience = PATIENCE_SECONDS.value
-        cache = {"folder": str(settings.FMLX.cache), "quota_bytes": settings.FMLX.cache_bytes}
+        cache = {"folder": str(settings.FMLX.cache), "quota_bytes": CACHE_BYTES.value}
         spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True, "patience": patience}
         spec |= {"task": task} if task in WORKERS else {}
         spec |= {"cache": cache, **({"context_limit": limit} if limit else {})}

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.conf import settings
-
 from inference.client import Event
 from inference.engine.bounds import KV_STEP, Bounds
 from inference.engine.dimensions import read
 from inference.engine.gate import FLOOR_TOKENS, LEAST_MARGIN, MARGIN_SHARE, MOST_MARGIN
+from inference.options import WORK_BYTES
 from memory.device import read_device
 
 MIB = 1024**2
@@ -34,7 +33,7 @@ def need_of(folder: Path, known: Event | None = None) -> Need:
     """What to promise an engine that is about to load a folder; `known` is what it said of itself the last time."""
     weights = weights_in_memory(folder, widened=read_device() is None)
     base = known["gate"].get("base_bytes", BASE_BYTES) if known else BASE_BYTES + weights
-    least = min(LEAST_WORK_BYTES, settings.FMLX.engine_work_bytes)
+    least = min(LEAST_WORK_BYTES, WORK_BYTES.value)
     return Need(base + least, base + _work_bytes(weights))
 
 
@@ -46,7 +45,7 @@ def lease_of(facts: Event, gate: Event) -> int:
 
 
 def _work_bytes(weights: int) -> int:
-    return max(settings.FMLX.engine_work_bytes, int(HEADROOM_SHARE * weights))
+    return max(WORK_BYTES.value, int(HEADROOM_SHARE * weights))
 
 
 @dataclass(frozen=True, slots=True)

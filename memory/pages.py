@@ -93,8 +93,9 @@ def read_state(name: str | None) -> State | None:
     node = named[0] if named else max(nodes, key=lambda one: one.heartbeat_at)
     hour = timezone.now() - TABLE_SPAN
     lately = Event.objects.filter(node=node, at__gte=hour)
-    events = list(lately.filter(what__in=DECISIONS)[:EVENTS_SHOWN])
-    gates = [Gate.of(event) for event in lately.filter(what=GATE)[:EVENTS_SHOWN]]
+    decided = list(lately.filter(what__in=(*DECISIONS, GATE))[: 2 * EVENTS_SHOWN])
+    events = [event for event in decided if event.what != GATE]
+    gates = [Gate.of(event) for event in decided if event.what == GATE]
     return State(node, nodes, _leases(node), spell_out(node.ceiling_terms), events, gates, _table(node))
 
 

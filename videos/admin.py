@@ -56,7 +56,6 @@ class VideoJobAdmin(ReadOnlyAdmin):
     list_filter = ("status", "model", "error_code", "created_at")
     search_fields = ("id", "prompt", "error_message")
     list_select_related = ("node",)
-    date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     inlines = (AttemptInline, StepInline, ArtifactInline, HistoryInline)
     actions = ("cancel", "requeue")

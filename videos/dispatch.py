@@ -165,7 +165,7 @@ class Dispatcher:
             NoRoom, RoomPinned, NeverFits
         """
         ledger, need = self._node.ledger, _need(folder, job)
-        if generator := None if settings.FMLX.video_staged else self._generators.take(folder.path):
+        if generator := None if options.STAGED.value else self._generators.take(folder.path):
             try:
                 generator.lease = ledger.resize(generator.lease, max(need, generator.lease.bytes), job.pk)
             except (NoRoom, NeverFits, LeaseClosed):
@@ -238,7 +238,7 @@ class Dispatcher:
 
 
 def _need(folder: ModelFolder, job: VideoJob) -> int:
-    step = steps.left(job.pk)[0] if settings.FMLX.video_staged else ""
+    step = steps.left(job.pk)[0] if options.STAGED.value else ""
     return predict(folder, job.width, job.height, job.frames, step=step) + loras.bytes_of(job.loras)
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -15,7 +14,7 @@ from fmlx_site.live import listening
 from inference import engine_for
 from inference.catalog import read_catalog
 from memory import parts_of, say
-from videos import jobs, live
+from videos import jobs, live, options
 from videos.models import JobEvent, VideoJob
 
 log = structlog.get_logger(__name__)
@@ -66,7 +65,7 @@ async def _extend(job: VideoJob) -> bool:
 
 async def _ask(job: VideoJob) -> str:
     """Raises FmlxError."""
-    model = (await read_catalog()).chat_model(settings.FMLX.video_extend_model or None)
+    model = (await read_catalog()).chat_model(options.EXTEND_MODEL.value or None)
     turns = [{"role": "system", "content": TASK}, {"role": "user", "content": job.prompt}]
     request = {"id": f"prompt-{job.pk}", "kind": "chat", "messages": turns, "stream": True, "max_tokens": MOST_TOKENS}
     text, finished = "", False

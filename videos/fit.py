@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fmlx_site.widgets import LongSelect
 from inference.models import ModelFolder
 from memory.fit import Wanted
 from videos.predictor import largest_size, predict
@@ -15,7 +16,7 @@ from videos.shape import Shape, shape_of
 
 
 class FitForm(forms.Form):
-    model = forms.ChoiceField(label=gettext_lazy("Model"))
+    model = forms.ChoiceField(label=gettext_lazy("Model"), widget=LongSelect)
     width = forms.IntegerField(label=gettext_lazy("Width, pixels"), min_value=16, max_value=16_384, initial=832)
     height = forms.IntegerField(label=gettext_lazy("Height, pixels"), min_value=16, max_value=16_384, initial=480)
     frames = forms.IntegerField(label=gettext_lazy("Length, frames"), min_value=1, initial=81)

@@ -9,6 +9,7 @@ from django.core.validators import validate_slug
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.errors import FmlxError
+from fmlx_site.widgets import LongSelect
 from inference.models import ModelFolder
 from videos import loras, options, presets
 from videos.models import Preset, VideoJob
@@ -49,7 +50,7 @@ class VideoForm(forms.Form):
     error_css_class = "invalid"
 
     token = forms.CharField(widget=forms.HiddenInput(attrs={"autocomplete": "off"}), initial=new_token, max_length=64)
-    model = forms.ChoiceField(label=_("Model"))
+    model = forms.ChoiceField(label=_("Model"), widget=LongSelect)
     prompt = forms.CharField(
         label=_("Prompt"),
         max_length=PROMPT_LENGTH,
@@ -196,7 +197,8 @@ def _preset_names(folders: Iterable[ModelFolder]) -> list[tuple[str, Any]]:
     """Of all models together; the one that is chosen may lack some, and then says so."""
     able = [folder for folder in folders if folder.type == ModelFolder.Type.VIDEO]
     found = loras.all_found() if able else {}
-    offered = [name for folder in able for name in presets.built_in(folder, found)]
+    kinds = {(one.pipeline, one.rank >= 0, *one.defaults.get("presets", ())): one for one in able}
+    offered = [name for folder in kinds.values() for name in presets.built_in(folder, found)]
     names = dict.fromkeys([*offered, *Preset.objects.order_by("name").values_list("name", flat=True)])
     return [(name, presets.WORDS.get(name, name)) for name in names]
 

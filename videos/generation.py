@@ -95,7 +95,7 @@ class Generation:
 
     async def _attempt(self, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
         await self._reports.begin()
-        if not settings.FMLX.video_staged:
+        if not options.STAGED.value:
             return await self._step("", work, attempt)
         return await self._stages(await sync_to_async(steps.left)(self.job.pk), work, attempt)
 
@@ -140,7 +140,7 @@ class Generation:
     async def _guide(self, worker: Worker, step: str, work: Path, attempt: Attempt) -> tuple[Outcome, Exit]:
         watching = [asyncio.create_task(self._report()), asyncio.create_task(self._stop_when_asked(worker))]
         began = time.monotonic()
-        stays = not step and settings.FMLX.video_idle_seconds > 0
+        stays = not step and options.IDLE_SECONDS.value > 0
         try:
             await Attempt.objects.filter(pk=attempt.pk).aupdate(pid=worker.pid)
             applied = await sync_to_async(loras.for_worker)(self.job.loras)
@@ -185,12 +185,12 @@ class Generation:
             "artifacts_dir": str(settings.FMLX.steps),
             "previews_dir": str(settings.FMLX.previews),
             "lease_bytes": self.lease.bytes,
-            "low_ram": settings.FMLX.video_low_ram,
+            "low_ram": options.LOW_RAM.value,
             "verify": True,
             "step": step,
             "stay": stays,
-            "checkpoint_steps": settings.FMLX.video_checkpoint_steps,
-            "checkpoint_seconds": settings.FMLX.video_checkpoint_seconds,
+            "checkpoint_steps": options.CHECKPOINT_STEPS.value,
+            "checkpoint_seconds": options.CHECKPOINT_SECONDS.value,
         }
 
     async def _follow(self, worker: Worker) -> dict[str, Any] | None:

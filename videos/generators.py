@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 
 from memory import LocalNode, Shortage, Worker
 from memory.models import Lease
+from videos import options
 
 log = structlog.get_logger(__name__)
 IDLE = "{model} (idle)"
@@ -58,7 +58,7 @@ class Generators:
 
     async def keep(self, generator: Generator) -> None:
         """Its job is done: it may stay."""
-        if not settings.FMLX.video_idle_seconds:
+        if not options.IDLE_SECONDS.value:
             return self.dismiss(generator, "no generator stays on this server")
         holder = IDLE.format(model=generator.model)[:200]
         rename = sync_to_async(self._node.ledger.resize)
@@ -70,7 +70,7 @@ class Generators:
 
     def look(self) -> None:
         """Those whose time is over leave; those that died are forgotten."""
-        old = time.monotonic() - settings.FMLX.video_idle_seconds
+        old = time.monotonic() - options.IDLE_SECONDS.value
         for generator in list(self._idle):
             if generator.worker.gone.is_set():
                 self._idle.remove(generator)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch, once
-from inference.models import ModelFolder
+from inference.home import found
 from memory import gib
 from videos import jobs
 from videos.models import VideoJob
@@ -50,8 +50,7 @@ def _counts() -> dict[str, int]:
 
 
 def first_steps(request: HttpRequest) -> dict[str, Any]:
-    demos = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO, rank__lt=0).order_by("-rank", "name")
-    return {"examples": EXAMPLES, "demo": demos.values_list("name", flat=True).first()}
+    return {"examples": EXAMPLES, "demo": found(request)["demo"]}
 
 
 def look(request: HttpRequest) -> Iterable[Concern]:

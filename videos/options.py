@@ -62,6 +62,12 @@ EXTEND_PROMPT = Option[str](
     _("A chat model of this server makes prompts fuller first, unless a request says otherwise."),
     choices=(("off", _("no")), ("on", _("yes"))),
 )
+EXTEND_MODEL = Option[str](
+    "video_extend_model",
+    VIDEOS,
+    _("Model that extends prompts"),
+    _("Empty: the chat model that is asked when a request names none."),
+)
 TIMEOUT_SECONDS = Option[float](
     "video_timeout_seconds",
     VIDEOS,
@@ -149,4 +155,62 @@ DISK_FLOOR_BYTES = Option[int](
     least=0,
     most=2**60,
     weaker="below",
+)
+
+STEPS = Group(
+    "steps", _("Steps of videos"), _("What is kept between the steps of a video, and what stays in memory."), 35
+)
+
+IDLE_SECONDS = Option[float](
+    "video_idle_seconds",
+    STEPS,
+    _("A generator stays for"),
+    _("After its video, so that the next one of the same model begins at once; 0 ends it with its video."),
+    unit=MINUTES,
+    least=0.0,
+    most=30 * 86_400.0,
+)
+LOW_RAM = Option[bool](
+    "video_low_ram",
+    STEPS,
+    _("One part of a model at a time"),
+    _("Text encoder, denoiser and decoder are loaded one after the other: less memory, more reading. For new workers."),
+)
+STAGED = Option[bool](
+    "video_staged",
+    STEPS,
+    _("A worker for each step"),
+    _("Each under a lease for its own part, which is the least memory of all; none stays after its step."),
+)
+CHECKPOINT_STEPS = Option[int](
+    "video_checkpoint_steps",
+    STEPS,
+    _("Denoising steps between two saved states"),
+    _("So many are done again at most when a worker ends in the middle."),
+    least=2,
+    most=1000,
+)
+CHECKPOINT_SECONDS = Option[float](
+    "video_checkpoint_seconds",
+    STEPS,
+    _("Time between two saved states"),
+    _("Sooner than this none is saved, however short a step is."),
+    unit=SECONDS,
+    least=0.1,
+    most=3600.0,
+)
+KEEP_FRAMES = Option[bool](
+    "video_keep_frames",
+    STEPS,
+    _("Keep raw frames"),
+    _("Also when the file is verified. They are large: 832 × 480 with 81 frames are 97 MB."),
+)
+STEPS_BYTES = Option[int](
+    "video_steps_bytes",
+    STEPS,
+    _("Results of steps on disk"),
+    _("Beyond this the oldest finished video gives its own up first."),
+    unit=IN_GIB,
+    least=0,
+    most=2**50,
 )

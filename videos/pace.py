@@ -37,19 +37,20 @@ class Run:
 
 
 def expected(model: str, *, width: int, height: int, frames: int, steps: int) -> dict[str, float]:
-    """Seconds of each phase; empty when the model has made nothing yet. Synchronous.
+    """Seconds of each phase; empty when the model has made nothing yet. Synchronous."""
+    return of_shape(runs_of(model), Run(width, height, frames, steps, {}))
 
-    By the newest run of this very shape, or from the nearest one in proportion: denoising by steps and a power of the
-    tokens that the model's own runs give, decoding and what follows by pixels.
+
+def of_shape(runs: Sequence[Run], asked: Run) -> dict[str, float]:
+    """By the newest run of this very shape, or from the nearest one in proportion: denoising by steps and a power of
+    the tokens that the model's own runs give, decoding and what follows by pixels.
     """
-    asked = Run(width, height, frames, steps, {})
-    runs = runs_of(model)
     if not runs:
         return {}
     same = [run for run in runs if (run.tokens, run.steps, run.width) == (asked.tokens, asked.steps, asked.width)]
     if same:
         return dict(same[0].seconds)
-    near = min(runs, key=lambda run: abs(math.log(run.tokens / asked.tokens)) + abs(math.log(run.steps / steps)))
+    near = min(runs, key=lambda run: abs(math.log(run.tokens / asked.tokens)) + abs(math.log(run.steps / asked.steps)))
     return _in_proportion(near, asked, power_of(runs))
 
 

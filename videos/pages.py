@@ -13,7 +13,7 @@ from memory.models import Node
 from videos import jobs
 from videos.models import Artifact, VideoJob
 
-PAGE_LENGTH = 50
+PAGE_LENGTH = 24
 
 
 def with_files(rows: QuerySet[VideoJob]) -> QuerySet[VideoJob]:
@@ -92,14 +92,13 @@ def promised_memory() -> list[Promised]:
 
 def model_folders() -> list[ModelFolder]:
     """Everything that was found: served first, then what was skipped and why."""
-    return sorted(
-        ModelFolder.objects.select_related("node"), key=lambda folder: (not folder.type, folder.name, folder.node.name)
-    )
+    found = ModelFolder.objects.prefetch_related("node")
+    return sorted(found, key=lambda folder: (not folder.type, folder.name, folder.node.name))
 
 
 def video_folders() -> list[ModelFolder]:
     """The video models, each once though several nodes may have it; real ones before demos."""
-    found = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).select_related("node").order_by("-rank", "name")
+    found = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).prefetch_related("node").order_by("-rank", "name")
     return list({folder.name: folder for folder in reversed(found)}.values())[::-1]
 
 

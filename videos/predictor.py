@@ -3,10 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from django.conf import settings
-
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
+from videos import options
 from videos.models import Calibration
 from videos.shape import FRAMES_PER_LATENT, SIDE_MULTIPLE
 
@@ -129,8 +128,7 @@ def built_in(folder: ModelFolder) -> Predictor:
 
 def predictor_of(folder: ModelFolder) -> Predictor:
     """By what `manage.py measure` found out about this model on this node, if it ever did. Synchronous."""
-    fmlx = settings.FMLX
-    known = replace(built_in(folder), staged=fmlx.video_staged, low_ram=fmlx.video_low_ram)
+    known = replace(built_in(folder), staged=options.STAGED.value, low_ram=options.LOW_RAM.value)
     measured = Calibration.objects.filter(
         node=folder.node_id, model=folder.name, pipeline=folder.pipeline, backend=folder.node.backend
     ).first()

@@ -1,11 +1,13 @@
 """The Presets page of videos, and what a video in the form would take."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -20,8 +22,14 @@ from videos.forms import PresetForm, VideoForm
 @allowed("videos.view_videojob")
 @require_safe
 def all_presets(request: HttpRequest) -> HttpResponse:
-    models = [(folder, presets.estimates(folder)) for folder in pages.video_folders()]
-    return render(request, "videos/presets.html", {"models": models})
+    """Of one model: the one that is asked for, or the first."""
+    folders = pages.video_folders()
+    asked = request.GET.get("model", "")
+    folder = next((one for one in folders if one.name == asked), None if asked else next(iter(folders), None))
+    if asked and folder is None:
+        raise Http404
+    estimates = presets.estimates(folder) if folder else []
+    return render(request, "videos/presets.html", {"folders": folders, "folder": folder, "estimates": estimates})
 
 
 @allowed("videos.change_preset")
@@ -46,7 +54,7 @@ def _changed(request: HttpRequest, folder: ModelFolder, form: PresetForm) -> Htt
     name, values = form.cleaned_data["name"], None if "reset" in request.POST else form.values()
     presets.change(folder, name, values, Origin.of(request))
     messages.success(request, _("The preset was taken back.") if values is None else _("The preset was saved."))
-    return redirect("video-presets")
+    return redirect(f"{reverse('video-presets')}?{urlencode({'model': folder.name})}")
 
 
 def _folder(model: str) -> ModelFolder:

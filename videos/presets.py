@@ -1,9 +1,9 @@
 """Named settings of a video model: those it has by itself, and what operators made of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from django.db import transaction
 from django.utils.functional import Promise
@@ -17,7 +17,7 @@ from inference.api.errors import invalid
 from inference.models import ModelFolder
 from videos import loras, options, pace
 from videos.models import Preset
-from videos.predictor import predict
+from videos.predictor import Predictor, predictor_of
 from videos.schemas import CreateVideo, LoraAsked, PresetValues
 from videos.shape import DEFAULTS, FRAMES_PER_LATENT, SIDE_MULTIPLE, Shape, shape_of
 
@@ -102,7 +102,33 @@ class Estimate:
         return WORDS.get(self.name, self.name)
 
 
-def estimate(folder: ModelFolder, request: CreateVideo, name: str = "", values: Values | None = None) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What estimates of a model's videos are made from, read once for all of them."""
+
+    predictor: Predictor
+    runs: Sequence[pace.Run]
+
+    @classmethod
+    def of(cls, folder: ModelFolder) -> Self:
+        """Synchronous."""
+        return cls(predictor_of(folder), pace.runs_of(folder.name))
+
+    def bytes_of(self, shape: Shape) -> int:
+        return self.predictor.peak(shape.width, shape.height, shape.frames)
+
+    def seconds_of(self, shape: Shape) -> float | None:
+        asked = pace.Run(shape.width, shape.height, shape.frames, shape.steps, {})
+        return sum(pace.of_shape(self.runs, asked).values()) or None
+
+
+def estimate(
+    folder: ModelFolder,
+    request: CreateVideo,
+    name: str = "",
+    values: Values | None = None,
+    basis: Basis | None = None,
+) -> Estimate:
     """Of what `request` asks of the model. Synchronous."""
     try:
         defaults = {**folder.defaults, **values} if values is not None else defaults_with(folder, request.preset)
@@ -114,9 +140,8 @@ def estimate(folder: ModelFolder, request: CreateVideo, name: str = "", values: 
         more = loras.bytes_of(loras.checked(asked, folder))
     except FmlxError as error:
         return Estimate(name, values or {}, shape, refused=error.message)
-    need = predict(folder, shape.width, shape.height, shape.frames) + more
-    sizes = {"width": shape.width, "height": shape.height, "frames": shape.frames, "steps": shape.steps}
-    seconds = sum(pace.expected(folder.name, **sizes).values()) or None
+    basis = basis or Basis.of(folder)
+    need, seconds = basis.bytes_of(shape) + more, basis.seconds_of(shape)
     most = folder.node.largest_bytes
     refused = str(_("More than this machine can promise.")) if most and need > most else ""
     return Estimate(name, values or {}, shape, need, seconds, refused)
@@ -124,8 +149,8 @@ def estimate(folder: ModelFolder, request: CreateVideo, name: str = "", values: 
 
 def estimates(folder: ModelFolder) -> list[Estimate]:
     """Of every preset. Synchronous."""
-    plain = CreateVideo(prompt="-")
-    return [estimate(folder, plain, name, values) for name, values in all_of(folder).items()]
+    plain, basis = CreateVideo(prompt="-"), Basis.of(folder)
+    return [estimate(folder, plain, name, values, basis) for name, values in all_of(folder).items()]
 
 
 def checked(values: Mapping[str, Any]) -> Values:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from videos import options
 from videos.models import Step, VideoJob
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ def tidy(keys: Iterable[str]) -> None:
             _remove(f"*-{key}*")
         elif not named.exclude(job__status__in=ENDED).exists():
             _remove(f"state-{key}*")
-            if not settings.FMLX.video_keep_frames:
+            if not options.KEEP_FRAMES.value:
                 _remove(f"frames-{key}*")
 
 
@@ -87,7 +88,7 @@ def keep_house() -> None:
     let_go(Step.objects.filter(failed, job__status=VideoJob.Status.FAILED).values_list("job", flat=True).distinct())
     passing = {key_of(path) for path in files() if path.name.startswith(("frames-", "state-"))}
     tidy(Step.objects.filter(key__in=passing).values_list("key", flat=True))
-    _keep_within(settings.FMLX.video_steps_bytes)
+    _keep_within(options.STEPS_BYTES.value)
     _remove_strays()
 
 

@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,7 +16,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from fmlx_site.access import allowed
+from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.errors import FmlxError
+from fmlx_site.models import Change
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
 from videos.api import serve_preview, serve_variant
@@ -34,8 +37,9 @@ def videos(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}
-    if earlier := VideoJob.objects.filter(pk=request.GET.get("again", "")).first():
-        given = again(earlier) | given
+    if wanted := request.GET.get("again"):
+        earlier = VideoJob.objects.filter(pk=wanted).first()
+        given = (again(earlier) if earlier else {}) | given
     return _list(request, VideoForm(folders, initial=given or None), folders)
 
 
@@ -50,6 +54,8 @@ def _create(request: HttpRequest, folders: list[Any]) -> HttpResponse:
             form.refuse(error)
             status = HTTPStatus(error.status)
         else:
+            if not Change.objects.filter(what=What.VIDEO, name=job.pk).exists():  # no second press of the button
+                _note(request, job.pk, None, {"model": job.model, **_facts(job)})
             return _accepted(request, job, folders)
     if _is_htmx(request):  # 200, as the answer is a form and htmx asked for one
         return render(request, "videos/_form.html", {"form": form})
@@ -195,12 +201,24 @@ def resume(request: HttpRequest, video_id: str) -> HttpResponse:
 def _move(
     request: HttpRequest, job: VideoJob, move: Callable[[VideoJob], VideoJob], text: str, gone: str
 ) -> HttpResponse:
-    note = messages.SUCCESS
+    note, old = messages.SUCCESS, _facts(job)
     try:
-        async_to_sync(_moved)(move(job))
+        with transaction.atomic():
+            moved = move(job)
+            if (new := _facts(moved)) != old:
+                _note(request, job.pk, old, new)
+        async_to_sync(_moved)(moved)
     except AlreadyFinished:
         note, text = messages.WARNING, gone
     return _done(request, note, text, "video", video_id=job.pk)
+
+
+def _facts(job: VideoJob) -> dict[str, Any]:
+    return {"state": "paused" if job.paused else job.error_code or job.status}
+
+
+def _note(request: HttpRequest, video_id: str, old: Any, new: Any) -> None:
+    record_change(What.VIDEO, video_id, old, new, Origin.of(request))
 
 
 async def _moved(job: VideoJob) -> None:
@@ -214,7 +232,9 @@ def delete(request: HttpRequest, video_id: str) -> HttpResponse:
     job = _job(video_id)
     if request.method != "POST":
         return _confirm(request, job, "delete")
+    old = {"model": job.model, **_facts(job)}
     async_to_sync(deletion.delete)(job)
+    _note(request, video_id, old, None)
     return _done(request, messages.SUCCESS, _("The video was deleted."), "videos")
 
 

@@ -3,11 +3,11 @@
 import random
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from webhooks import options
 from webhooks.errors import StillOnItsWay
 from webhooks.models import Delivery, Endpoint, Try
 from webhooks.sending import CONNECT_SECONDS, GONE, Answer
@@ -27,7 +27,7 @@ def claim() -> list[Delivery]:
         endpoint=OuterRef("endpoint"), subject=OuterRef("subject"), state=State.PENDING, number__lt=OuterRef("number")
     )
     due = Delivery.objects.filter(~Exists(earlier), free, state=State.PENDING, next_at__lte=now).order_by("number")
-    until = now + timedelta(seconds=settings.FMLX.webhook_timeout_seconds + CONNECT_SECONDS + SLACK_SECONDS)
+    until = now + timedelta(seconds=options.TIMEOUT_SECONDS.value + CONNECT_SECONDS + SLACK_SECONDS)
     mine = []
     for delivery in due.select_related("endpoint")[:AT_ONCE]:
         if Delivery.objects.filter(free, pk=delivery.pk, state=State.PENDING).update(claimed_until=until):
@@ -55,7 +55,7 @@ def write_down(delivery: Delivery, answer: Answer) -> None:
             kept.update(state=State.DELIVERED, delivered_at=now)
         elif answer.status == GONE:
             _close(delivery.endpoint_id, now)
-        elif (now - delivery.since).total_seconds() >= settings.FMLX.webhook_try_seconds:
+        elif (now - delivery.since).total_seconds() >= options.TRY_SECONDS.value:
             kept.update(state=State.GIVEN_UP)
         else:
             kept.update(next_at=now + _back_off(delivery.tries + 1, answer.retry_after))
@@ -74,7 +74,7 @@ def _close(endpoint_id: str, now: datetime) -> None:
 
 def _back_off(tries: int, asked: int) -> timedelta:
     """Doubling, with up to a tenth more, so that what failed together does not come back together."""
-    seconds = min(settings.FMLX.webhook_backoff_seconds * 2 ** min(tries - 1, 20), MOST_BACKOFF_SECONDS)
+    seconds = min(options.BACKOFF_SECONDS.value * 2 ** min(tries - 1, 20), MOST_BACKOFF_SECONDS)
     return timedelta(seconds=max(seconds * (1 + random.random() / 10), asked))  # noqa: S311 - no secret
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import certifi
 import httpx
-from django.conf import settings
 
+from webhooks import options
 from webhooks.models import Delivery
 from webhooks.signing import headers_of
 from webhooks.targets import Unreachable, addresses_of
@@ -38,7 +38,7 @@ class Sender:
     def __init__(self) -> None:
         trusted = ssl.create_default_context(cafile=certifi.where())
         trusted.load_default_certs()  # an operator's own authority, where the system knows it
-        timeout = httpx.Timeout(settings.FMLX.webhook_timeout_seconds, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(options.TIMEOUT_SECONDS.value, connect=CONNECT_SECONDS)
         self._client = httpx.AsyncClient(verify=trusted, trust_env=False, follow_redirects=False, timeout=timeout)
 
     async def close(self) -> None:
@@ -48,7 +48,7 @@ class Sender:
         """`delivery` with its endpoint."""
         began = time.monotonic()
         try:
-            async with asyncio.timeout(settings.FMLX.webhook_timeout_seconds + CONNECT_SECONDS):
+            async with asyncio.timeout(options.TIMEOUT_SECONDS.value + CONNECT_SECONDS):
                 response = await self._post(delivery)
         except TimeoutError:
             return Answer(None, "It did not answer in time.", time.monotonic() - began)

@@ -34,14 +34,24 @@ NAMES: dict[str, str | Promise] = {
     "idle_seconds": gettext_lazy("unloaded after, seconds"),
     "context_limit": gettext_lazy("context limit, tokens"),
     "sampling": gettext_lazy("sampling"),
+    "profiles": gettext_lazy("profiles"),
+    "profile": gettext_lazy("profile used by default"),
     "searched": gettext_lazy("searched"),
     "path": gettext_lazy("folder"),
+    "state": gettext_lazy("state"),
+    "model": gettext_lazy("model"),
     "bytes": gettext_lazy("bytes"),
 }
 VALUES: dict[Any, str | Promise] = {
     **{str(role): role.label for role in Role},
     "changed": gettext_lazy("changed"),
     "made anew": gettext_lazy("made anew"),
+    "queued": gettext_lazy("queued"),
+    "in_progress": gettext_lazy("in progress"),
+    "completed": gettext_lazy("completed"),
+    "failed": gettext_lazy("failed"),
+    "cancelled": gettext_lazy("cancelled"),
+    "paused": gettext_lazy("paused"),
 }
 
 

@@ -54,7 +54,7 @@ def _begun(call: Call) -> list[Event]:
     if visit := current_visit():
         visit.model, visit.streamed = call.model.name, call.stream
     key = current_key()
-    own = {**call.model.settings.sampling, "holder": str(key.pk) if key else None}
+    own = {**call.model.sampling, "holder": str(key.pk) if key else None}
     return [{**own, **request, "id": f"{call.wire.id}-{number}"} for number, request in enumerate(call.requests)]
 
 

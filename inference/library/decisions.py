@@ -18,7 +18,7 @@ from inference.models import ModelFolder, ModelPlace, ModelSettings
 from inference.shelf import rescan_everywhere
 
 CHANGED = "models"
-FIELDS = ("alias", "type", "pinned", "default", "idle_seconds", "context_limit", "sampling")
+FIELDS = ("alias", "type", "pinned", "default", "idle_seconds", "context_limit", "sampling", "profiles", "profile")
 
 
 def decide(name: str, origin: Origin, **wanted: Any) -> bool:
@@ -39,6 +39,15 @@ def decide(name: str, origin: Origin, **wanted: Any) -> bool:
         record_change(What.MODEL, name, {field: old[field] for field in new}, new, origin)
     _tell()
     return True
+
+
+def drop_profile(name: str, profile: str, origin: Origin) -> bool:
+    """A profile that is used by default is used no more. False if there was none."""
+    decided = ModelSettings.objects.filter(name=name).first()
+    if decided is None or profile not in decided.profiles:
+        return False
+    left = {title: values for title, values in decided.profiles.items() if title != profile}
+    return decide(name, origin, profiles=left, profile="" if decided.profile == profile else decided.profile)
 
 
 def _depose(origin: Origin, besides: str) -> None:

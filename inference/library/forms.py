@@ -1,9 +1,11 @@
 """The forms of the Models page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -46,6 +48,7 @@ class DecisionForm(forms.Form):
         required=False,
     )
     idle_minutes = forms.FloatField(
+        widget=forms.NumberInput(attrs={"step": "any"}),
         label=gettext_lazy("Unload after, minutes"),
         help_text=gettext_lazy("Without a request for so long; 0 means never. Empty: as the server's settings say."),
         min_value=0,
@@ -71,13 +74,9 @@ class DecisionForm(forms.Form):
         kept = decided.idle_seconds
         self.initial = {name: getattr(decided, name) for name in KEPT_AS_IS} | decided.sampling
         self.initial["idle_minutes"] = None if kept is None else f"{kept / MINUTE:g}"
-        for name, label, whole, least, most in SAMPLING:
-            made: Any = forms.IntegerField if whole else forms.FloatField
-            self.fields[name] = made(label=label, required=False, min_value=least, max_value=most)
+        self.fields.update(_sampling_fields())
         for field in self.fields.values():
             field.disabled = readonly
-            if isinstance(field, forms.FloatField):
-                field.widget.attrs["step"] = "any"
 
     @property
     def first(self) -> list[forms.BoundField]:
@@ -113,8 +112,49 @@ class DecisionForm(forms.Form):
         return {
             **{name: given[name] for name in KEPT_AS_IS},
             "idle_seconds": None if minutes is None else round(minutes * MINUTE),
-            "sampling": {name: given[name] for name, *_rest in SAMPLING if given[name] is not None},
+            "sampling": _sampling_of(given),
         }
+
+
+class ProfileForm(forms.Form):
+    """Sampling with a name; whatever is left empty is as the model's settings have it."""
+
+    error_css_class = "invalid"
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        help_text=gettext_lazy("Requests ask for it behind the model's name and a colon."),
+        max_length=64,
+        validators=[validate_slug],
+    )
+
+    def __init__(self, data: Any = None, initial: Any = None) -> None:
+        super().__init__(data, initial=initial, prefix="profile")
+        self.fields.update(_sampling_fields())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors and not _sampling_of(cleaned):
+            raise ValidationError(_("A profile sets something."))
+        return cleaned
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return _sampling_of(self.cleaned_data)
+
+
+def _sampling_fields() -> dict[str, forms.Field]:
+    fields: dict[str, forms.Field] = {}
+    for name, label, whole, least, most in SAMPLING:
+        made: Any = forms.IntegerField if whole else forms.FloatField
+        fields[name] = made(label=label, required=False, min_value=least, max_value=most)
+        if not whole:
+            fields[name].widget.attrs["step"] = "any"
+    return fields
+
+
+def _sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name, *_rest in SAMPLING if given.get(name) is not None}
 
 
 class PlaceForm(forms.ModelForm):  # type: ignore[type-arg]

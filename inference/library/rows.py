@@ -143,7 +143,7 @@ Decided = tuple[list[ModelFolder], ModelSettings]
 
 def _read(found: Any) -> tuple[list[Decided], Catalog]:
     """Served folders by their name, and each one that is not served for itself."""
-    folders = list(found.select_related("node").order_by("name", "pk"))
+    folders = list(found.prefetch_related("node").order_by("name", "pk"))
     settings = list(ModelSettings.objects.all())
     by_name = {row.name: row for row in settings}
     together: dict[Any, Decided] = {}

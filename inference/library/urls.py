@@ -11,6 +11,7 @@ urlpatterns = [
     path("row/<path:name>/", views.row, name="model-row"),
     path("load/<path:name>/", views.load, name="model-load"),
     path("unload/<path:name>/", views.unload, name="model-unload"),
+    path("profile/<path:name>/", views.profile, name="model-profile"),
     path("pin/<path:name>/", views.pin, name="model-pin"),
     path("default/<path:name>/", views.default, name="model-default"),
     path("remove/<path:name>/", views.remove, name="model-remove"),

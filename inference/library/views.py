@@ -12,7 +12,9 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fmlx_site.access import allowed
@@ -20,7 +22,7 @@ from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
 from inference.catalog import read_catalog
 from inference.library import decisions
-from inference.library.forms import DecisionForm, PlaceForm
+from inference.library.forms import DecisionForm, PlaceForm, ProfileForm
 from inference.library.rows import Row, read_row, read_shelf
 from inference.library.words import for_scripts
 from inference.models import ModelFolder, ModelPlace
@@ -62,7 +64,9 @@ def _list(request: HttpRequest, form: PlaceForm, status: int = HTTPStatus.OK) ->
     return render(request, "models/_list.html" if partial else "models/list.html", context, status=status)
 
 
-KINDS = [(str(name), word) for name, word in ModelFolder.Type.choices if name] + [("skipped", _("not served"))]
+KINDS = [(str(name), word) for name, word in ModelFolder.Type.choices if name] + [
+    ("skipped", gettext_lazy("not served"))
+]
 
 
 @allowed(SEE)
@@ -87,8 +91,17 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     return _detail(request, found, form)
 
 
-def _detail(request: HttpRequest, found: Row, form: DecisionForm, status: int = HTTPStatus.OK) -> HttpResponse:
-    context = {"row": found, "form": form, "words": for_scripts(), **_rights(request)}
+def _detail(
+    request: HttpRequest,
+    found: Row,
+    form: DecisionForm,
+    status: int = HTTPStatus.OK,
+    profile_form: ProfileForm | None = None,
+) -> HttpResponse:
+    chosen = request.GET.get("profile", "")
+    known = found.settings.profiles.get(chosen)
+    profile_form = profile_form or ProfileForm(initial={"name": chosen, **known} if known else None)
+    context = {"row": found, "form": form, "profile_form": profile_form, "words": for_scripts(), **_rights(request)}
     return render(request, "models/detail.html", context, status=status)
 
 
@@ -99,6 +112,27 @@ def _decide(request: HttpRequest, found: Row) -> HttpResponse:
         return _detail(request, found, form, HTTPStatus.BAD_REQUEST)
     _tell(request, found.name, changed=decisions.decide(found.name, Origin.of(request), **form.decisions()))
     return redirect("model", found.name)
+
+
+@allowed(DECIDE)
+@require_POST
+def profile(request: HttpRequest, name: str) -> HttpResponse:
+    """Save a named profile; or remove the one that is named, or have it used when none is asked for."""
+    found = read_row(name)
+    origin, title = Origin.of(request), request.POST.get("title", "")
+    if "remove" in request.POST:
+        changed = decisions.drop_profile(name, title, origin)
+    elif "use" in request.POST:
+        changed = decisions.decide(name, origin, profile=title if title in found.settings.profiles else "")
+    else:
+        form = ProfileForm(request.POST)
+        if not form.is_valid():
+            decided = DecisionForm(found.folder, found.settings)
+            return _detail(request, found, decided, HTTPStatus.BAD_REQUEST, profile_form=form)
+        profiles = {**found.settings.profiles, form.cleaned_data["name"]: form.values}
+        changed = decisions.decide(name, origin, profiles=profiles)
+    _tell(request, name, changed=changed)
+    return redirect(f"{reverse('model', args=[name])}#profiles")
 
 
 def _tell(request: HttpRequest, name: str, *, changed: bool) -> None:

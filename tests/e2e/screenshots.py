@@ -37,7 +37,10 @@ PAGES = {
     "webhooks": "/webhooks/",
     "users": "/users/",
     "user-make": "/users/make/",
+    "presets": "/videos/presets/",
+    "preset": "/videos/presets/demo-video/?name=draft",
     "settings": "/settings/",
+    "settings-sampling": "/settings/sampling/",
     "audit": "/audit/",
     "password": "/password/",
     "admin": "/admin/",
@@ -82,7 +85,7 @@ def live_in(page: Page, server: Server) -> None:
     page.goto("/settings/chat/")
     page.locator("input[name=engine_idle_seconds]").fill("20")
     page.locator("main").get_by_role("button", name="Save").click()
-    page.goto("/chat/?text=What is fmlx?")
+    page.goto("/chat/?text=What is fmlx%3F&model=demo-chat")
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".turn-figures")).to_be_visible()
     page.goto("/videos/")
@@ -96,7 +99,11 @@ def pages_of(page: Page) -> dict[str, str]:
     conversation = page.locator("#chats a[href^='/chat/']").last.get_attribute("href") or ""
     page.goto("/videos/")
     video = page.locator("article a[href^='/videos/video_']").first.get_attribute("href") or ""
-    return {**PAGES, "conversation": conversation, "video": video}
+    page.goto("/requests/")
+    request = page.locator("main table a[href^='/requests/']").first.get_attribute("href") or ""
+    page.goto("/keys/")
+    key = page.locator("main table a[href^='/keys/']").first.get_attribute("href") or ""
+    return {**PAGES, "conversation": conversation, "video": video, "request": request, "key": key}
 
 
 def take(page: Page, folder: Path, pages: dict[str, str]) -> None:

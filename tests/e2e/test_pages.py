@@ -2,11 +2,13 @@
 
 import json
 import re
+from contextlib import closing
 from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.conftest import PASSWORD
 from tests.early import ROOT
 from tests.servers import Server
 
@@ -29,13 +31,22 @@ PAGES = (
     "/webhooks/",
     "/users/",
     "/users/make/",
-    "/settings/",
+    "/videos/presets/",
+    "/videos/presets/demo-video/?name=draft",
+    *(f"/settings/{group}/" for group in ("memory", "chat", "cache", "sampling", "videos", "steps", "requests")),
+    *(f"/settings/{group}/" for group in ("webhooks", "logging", "server")),
     "/audit/",
     "/password/",
     "/admin/",
     "/admin/videos/videojob/",
     "/admin/fmlx_site/change/",
+    "/admin/inference/modelfolder/",
+    "/admin/inference/apikey/",
+    "/admin/memory/node/",
+    "/admin/auth/user/",
 )
+DETAILS = ("/admin/inference/modelfolder/", "/admin/inference/apikey/", "/admin/memory/node/", "/admin/auth/user/")
+MOST_WEIGHT = 150_000  # bytes of the first page over the wire, with all that it loads
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OF_COLOURS = ["color-contrast", "link-in-text-block"]  # what a theme changes: the rest of the page is the same
 # Names of products, formats and units, and what is the same in every language.
@@ -69,7 +80,7 @@ def test_every_page_is_accessible_in_light_and_dark_and_in_its_language(
     operator.locator(f".languages [value={code}]").click()
     expect(operator.locator("html")).to_have_attribute("lang", code)
     problems = []
-    for path in PAGES:
+    for path in (*PAGES, *details(operator)):
         operator.goto(path)
         for theme, rules in (("light", RULES), ("dark", OF_COLOURS)):
             operator.emulate_media(
@@ -80,6 +91,53 @@ def test_every_page_is_accessible_in_light_and_dark_and_in_its_language(
             problems += [(path, "English", text) for text in english(operator)]
     assert not problems, "\n".join(map(str, problems))
     assert [line for line in server.output().splitlines() if loud(line)] == []
+
+
+def details(page: Page) -> list[str]:
+    """A row of each list of the administration."""
+    found = []
+    for path in DETAILS:
+        page.goto(path)
+        found.append(page.locator("#result_list a").first.get_attribute("href") or path)
+    return found
+
+
+def test_the_first_page_is_light(operator: Page) -> None:
+    session = operator.context.new_cdp_session(operator)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    weights: list[float] = []
+    session.on("Network.loadingFinished", lambda event: weights.append(event["encodedDataLength"]))
+    for path in ("/", "/videos/"):
+        weights.clear()
+        operator.goto(path)
+        operator.wait_for_load_state("networkidle")
+        assert len(weights) > 4
+        assert sum(weights) <= MOST_WEIGHT, (path, weights)
+
+
+def test_every_page_can_be_read_without_javascript(browser: Browser, base_url: str, operator: Page) -> None:
+    state = operator.context.storage_state()
+    with closing(browser.new_context(base_url=base_url, java_script_enabled=False, storage_state=state)) as context:
+        page = context.new_page()
+        for path in PAGES:
+            page.goto(path)
+            expect(page.locator("h1").first).to_be_visible()
+            assert len(page.locator("main, #content").first.inner_text()) > 20, path
+        page.goto("/models/")
+        expect(page.get_by_role("link", name="demo-chat", exact=True)).to_be_visible()
+        page.get_by_role("link", name="Connect").click()
+        expect(page.get_by_role("heading", name="Connect")).to_be_visible()
+
+
+def test_who_is_logged_out_meanwhile_logs_in_again_and_comes_back(operator: Page, server: Server) -> None:
+    operator.goto("/usage/")
+    operator.context.clear_cookies(name="fmlx_session")  # as the browser does when its time is over
+    operator.get_by_role("link", name="Keys").click()
+    operator.get_by_label("Username").fill("admin")
+    operator.get_by_label("Password").fill(PASSWORD)
+    operator.locator("main").get_by_role("button", name="Log in").click()
+    expect(operator.get_by_role("heading", name="Keys", exact=True)).to_be_visible()
 
 
 def loud(line: str) -> bool:

@@ -15,6 +15,8 @@ from demo_models import shipped
 from fmlx_site.asgi import application
 from fmlx_site.live import announce
 from fmlx_site.models import Change
+from inference.catalog import _read
+from inference.errors import ModelNotFound
 from inference.models import ModelFolder, ModelPlace, ModelSettings, searched_folders
 from inference.shelf import GROUP
 from memory.models import Node
@@ -55,6 +57,36 @@ def test_every_model_is_shown_with_whether_it_fits(site: Client, node: Node) -> 
     assert re.search(r"large .*? fits when others end", shown)
     assert re.search(r"huge .*? too large needs 40.0 GiB, and 16.0 GiB is the most", shown)
     assert re.search(r"broken config.json is empty. .*? not served", shown)
+
+
+def test_a_profile_is_named_used_by_default_and_removed(site: Client, node: Node) -> None:
+    folder(node, "qwen")
+    page = "/models/profile/qwen/"
+    assert "A profile sets something" in text(site.post(page, {"profile-name": "exact"}).content)
+    assert site.post(page, {"profile-name": "exact", "profile-temperature": "0.1"}).status_code == 302
+    site.post(page, {"profile-name": "wild", "profile-temperature": "1.5", "profile-top_k": "40"})
+    ModelSettings.objects.filter(name="qwen").update(sampling={"temperature": 0.7, "top_p": 0.9})
+    assert _read().find("qwen").sampling == {"temperature": 0.7, "top_p": 0.9}
+    assert _read().find("qwen:wild").sampling == {"temperature": 1.5, "top_k": 40, "top_p": 0.9}
+    with pytest.raises(ModelNotFound):
+        _read().find("qwen:calm")
+    site.post(page, {"title": "exact", "use": "1"})
+    assert _read().find("qwen").sampling["temperature"] == 0.1
+    shown = text(site.get("/models/of/qwen/").content)
+    assert "qwen:exact used by default" in shown
+    assert 'value="1.5"' in site.get("/models/of/qwen/?profile=wild").content.decode()
+    site.post(page, {"title": "exact", "remove": "1"})
+    kept = ModelSettings.objects.get(name="qwen")
+    assert (set(kept.profiles), kept.profile) == ({"wild"}, "")
+    assert Change.objects.filter(what="model", name="qwen").count() == 4
+
+
+def test_where_nobody_says_anything_the_server_s_own_sampling_holds(site: Client, node: Node) -> None:
+    folder(node, "qwen")
+    site.post("/settings/sampling/", {"sampling_temperature": "0.3", "sampling_max_tokens": "99"})
+    assert _read().find("qwen").sampling == {"temperature": 0.3, "max_tokens": 99}
+    ModelSettings.objects.create(name="qwen", sampling={"temperature": 0.9})
+    assert _read().find("qwen").sampling == {"temperature": 0.9, "max_tokens": 99}
 
 
 def test_models_are_found_by_type_and_name(site: Client, node: Node) -> None:

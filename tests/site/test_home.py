@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +21,7 @@ from videos.models import VideoJob
 pytestmark = pytest.mark.django_db(transaction=True)
 GIB = 2**30
 WORKS = {"mlx-lm": {"ok": True, "versions": {}}}
-MOST_QUERIES = 11  # two of them the session's and the user's, one for the places in the queue
+MOST_QUERIES = 10  # two of them the session's and the user's
 
 
 @pytest.fixture
@@ -113,11 +114,22 @@ def test_the_page_that_is_open_is_marked_and_so_is_what_lies_below_it(site: Clie
 def test_every_page_forbids_what_is_not_its_own_and_has_nothing_inline(site: Client, node: Node, path: str) -> None:
     answer = site.get(path, follow=True)
     assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Frame-Options"] == "DENY"
     html = answer.content.decode()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
     scripts = re.findall(r"<script[^>]*>(?=.)", html, re.DOTALL)
     assert all("src=" in script or "application/json" in script for script in scripts)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', html)
+
+
+def test_a_session_ends_after_a_week(site: Client, node: Node) -> None:
+    begun = timezone.now()
+    assert site.get("/").status_code == 200
+    session = Session.objects.get()
+    assert timedelta(days=6.9) < session.expire_date - begun <= timedelta(days=7, minutes=1)
+    Session.objects.update(expire_date=begun - timedelta(seconds=1))
+    assert site.get("/usage/")["Location"] == "/login/?next=/usage/"
 
 
 def test_a_page_costs_few_queries_however_much_there_is(site: Client, node: Node) -> None:

@@ -16,14 +16,14 @@ from structlog.testing import capture_logs
 from fmlx_site import option_store
 from fmlx_site.audit import Origin
 from fmlx_site.models import Change, StoredOption
-from fmlx_site.options import OPTIONS, STORED
+from fmlx_site.options import OPTIONS, STORED, groups
 from fmlx_site.server_options import LOG_LEVEL
-from inference.options import IDLE_SECONDS
+from inference.options import FALLBACK_MODEL, IDLE_SECONDS, sampling_defaults
 from memory.ceiling import GIB
 from memory.models import Node
 from memory.options import LIMIT_BYTES, RESERVE_BYTES, SAMPLE_SECONDS, TIER, TOLERANCE_BYTES, tolerance_of
 from tests.early import ROOT
-from videos.options import WORKERS
+from videos.options import KEEP_FRAMES, LOW_RAM, WORKERS
 
 pytestmark = pytest.mark.django_db
 ME = Origin()
@@ -55,6 +55,31 @@ def test_a_default_holds_until_something_is_chosen() -> None:
     option_store.reset(["video_workers"], ME)
     assert WORKERS.value == 1
     assert set(StoredOption.objects.values_list("name", flat=True)) == {"memory_tier", "memory_limit_bytes"}
+
+
+def test_switches_texts_and_parts_of_a_number_are_set_on_the_page(operator: Client) -> None:
+    steps = filled(operator, "steps")
+    assert (steps["video_low_ram"], steps["video_keep_frames"]) == ("on", "off")
+    operator.post("/settings/steps/", {**steps, "video_low_ram": "off", "video_keep_frames": "on"})
+    assert (LOW_RAM.value, KEEP_FRAMES.value) == (False, True)
+    operator.post("/settings/chat/", {**filled(operator, "chat"), "fallback_model": " qwen3 "})
+    assert FALLBACK_MODEL.value == "qwen3"
+    operator.post("/settings/sampling/", {**filled(operator, "sampling"), "sampling_top_p": "0.95"})
+    assert sampling_defaults() == {"top_p": 0.95}
+    changes = {change.name: (change.old, change.new) for change in Change.objects.all()}
+    assert changes == {
+        "video_low_ram": (True, False),
+        "video_keep_frames": (False, True),
+        "fallback_model": ("", "qwen3"),
+        "sampling_top_p": (None, 0.95),
+    }
+
+
+@pytest.mark.parametrize("group", [group.name for group in groups()])
+def test_a_group_that_is_saved_as_it_was_changes_nothing(operator: Client, machine: Node, group: str) -> None:
+    page = operator.post(f"/settings/{group}/", filled(operator, group), follow=True).content.decode()
+    assert "Nothing was different" in page
+    assert not Change.objects.exists()
 
 
 def test_a_variable_of_the_environment_comes_first(settings: Settings) -> None:
@@ -99,6 +124,10 @@ def test_a_row_of_another_version_is_said_and_left_out() -> None:
         ("memory_sample_seconds", 0.01),
         ("memory_sample_seconds", None),
         ("memory_limit_bytes", "4"),
+        ("video_low_ram", "on"),
+        ("fallback_model", 4),
+        ("sampling_top_k", 1.5),
+        ("sampling_temperature", 3),
         ("nothing", 1),
     ],
 )

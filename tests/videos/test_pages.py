@@ -9,11 +9,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from fmlx_site.models import Change
 from fmlx_site.templatetags.units import duration, size
 from inference.models import ModelFolder
 from memory.models import Lease
 from videos import jobs
 from videos.models import Artifact, Attempt, Step, VideoJob
+from videos.pages import PAGE_LENGTH
 
 MOST_QUERIES = 11
 
@@ -139,6 +141,25 @@ def test_a_video_is_paused_and_resumed_by_its_buttons(site, make_job):
     assert site.get(f"/videos/{job.pk}/pause/").status_code == 405
 
 
+def test_what_is_done_on_the_pages_is_in_the_audit_trail(site, model, make_job):
+    assert site.post("/videos/", filled(site)).status_code == 302
+    job = VideoJob.objects.get()
+    for action in ("pause", "pause", "resume", "cancel", "delete"):
+        site.post(f"/videos/{job.pk}/{action}/")
+    trail = [(change.old, change.new) for change in Change.objects.filter(what="video", name=job.pk).order_by("id")]
+    queued, paused, cancelled = {"state": "queued"}, {"state": "paused"}, {"state": "cancelled"}
+    made = {"model": job.model, **queued}
+    assert trail == [
+        (None, made),
+        (queued, paused),
+        (paused, queued),
+        (queued, cancelled),
+        ({"model": job.model, **cancelled}, None),
+    ]
+    shown = site.get("/audit/", headers={"accept-language": "ru"}).content.decode()
+    assert "состояние: на паузе" in shown
+
+
 def test_details_say_which_results_were_reused(site, make_job, node):
     job, _ = completed(make_job, node)
     Step.objects.create(job=job, name="encode", key="e" * 64, bytes=4096, reused=True, made_at=timezone.now())
@@ -192,7 +213,7 @@ def test_memory_and_models_are_shown_with_the_reason_for_what_is_not_served(site
 
 
 @pytest.mark.parametrize("who", ["site", "viewer"])
-def test_a_page_of_fifty_jobs_costs_few_queries(who, request, make_job, node):
+def test_a_page_of_many_jobs_costs_few_queries(who, request, make_job, node):
     client = request.getfixturevalue(who)
     for number in range(60):
         make_job(prompt=f"ball {number}")
@@ -200,9 +221,9 @@ def test_a_page_of_fifty_jobs_costs_few_queries(who, request, make_job, node):
         connection,
     ) as queries:
         html = client.get("/videos/").content.decode()
-    assert html.count("<article") == 50
+    assert html.count("<article") == PAGE_LENGTH
     assert len(queries) <= MOST_QUERIES, [query["sql"] for query in queries]
-    assert client.get("/videos/?page=2").content.decode().count("<article") == 10
+    assert client.get("/videos/?page=2").content.decode().count("<article") == PAGE_LENGTH
     job = VideoJob.objects.first()
     with CaptureQueriesContext(connection) as queries:
         client.get(f"/videos/{job.pk}/")

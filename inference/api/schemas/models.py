@@ -24,6 +24,7 @@ class Model(Schema):
     pipeline: str | None
     size_bytes: int
     alias: str | None
+    profiles: list[str]
     context_window: int | None
     context_limit: int | None
     pinned: bool
@@ -44,6 +45,7 @@ class Model(Schema):
             pipeline=folder.pipeline or None,
             size_bytes=folder.size_bytes,
             alias=model.settings.alias or None,
+            profiles=sorted(model.settings.profiles),
             context_window=folder.context_window,
             context_limit=state.get("context_limit") or model.settings.context_limit,
             pinned=model.settings.pinned,
