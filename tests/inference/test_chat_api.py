@@ -94,6 +94,15 @@ async def test_a_thought_and_a_call_are_told_apart_streamed_or_not(api: httpx.As
     assert "".join(piece["function"]["arguments"] for piece in pieces) == called["arguments"]
 
 
+async def test_a_broken_call_is_text_with_a_warning(api: httpx.AsyncClient) -> None:
+    said = [{"role": "user", "content": "broken"}]
+    whole = (await chat(api, messages=said)).json()["choices"][0]
+    assert (whole["message"]["content"], whole["finish_reason"]) == ("one two three", "stop")
+    assert "given as text" in whole["warning"]
+    last = chunks_of(await chat(api, messages=said, stream=True))[-1]["choices"][0]
+    assert (last["warning"], last["finish_reason"]) == (whole["warning"], "stop")
+
+
 async def test_completions_of_several_prompts_are_numbered(api: httpx.AsyncClient) -> None:
     body = {"model": "a", "prompt": ["hello", "again"], "echo": True}
     whole = (await api.post("/v1/completions", json=body)).json()
@@ -181,12 +190,18 @@ async def test_a_name_that_is_not_known_goes_to_the_fallback_if_there_is_one(
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+RESULT = {"role": "tool", "tool_call_id": "call_1"}
+TEXT = {"type": "text", "text": "hello"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 REFUSED = [
     ({"messages": []}, "messages", "invalid_value"),
     ({"messages": "hello"}, "messages", "invalid_value"),
     ({"messages": [{"role": "user"}]}, "messages.0", "invalid_value"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role", "invalid_value"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "invalid_value"),
+    ({"messages": [{"role": "user", "content": [TEXT, IMAGE]}]}, "messages.0.content.1", "unsupported_parameter"),
+    ({"messages": [*HELLO, {**RESULT, "content": [IMAGE]}]}, "messages.1.content.0", "unsupported_parameter"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0", "invalid_value"),
+    ({"messages": [{"role": "user", "content": ["hello"]}]}, "messages.0.content.0", "invalid_value"),
     ({"messages": [{"role": "user", "content": "\ud800"}]}, "body", "invalid_value"),
     ({"stop": 5}, "stop", "invalid_value"),
     ({"stop": [""]}, "stop.0", "invalid_value"),
@@ -257,7 +272,6 @@ async def test_what_asks_for_what_happens_anyway_is_accepted(api: httpx.AsyncCli
     assert (await chat(api, **fields)).status_code == 200
 
 
-RESULT = {"role": "tool", "tool_call_id": "call_1"}
 ASKED = [
     ({"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
     (
@@ -295,6 +309,13 @@ ASKED = [
     (
         {"messages": [*HELLO, {"role": "assistant", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
         {"messages": [*HELLO, {"role": "assistant", "content": "", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
+    ),
+    *(
+        (
+            {"messages": [*HELLO, {**turn, "content": [TEXT, TEXT]}]},
+            {"messages": [*HELLO, {**turn, "content": 2 * "hello"}]},
+        )
+        for turn in ({"role": "system"}, {"role": "user"}, {"role": "assistant"}, RESULT)
     ),
 ]
 

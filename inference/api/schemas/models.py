@@ -36,8 +36,9 @@ class Model(Schema):
 
     @classmethod
     def of(cls, model: Served, state: Event) -> Self:
+        """Made without being checked: a list of many is asked for often, and all of it is ours."""
         folder = model.folders[0]
-        return cls(
+        return cls.model_construct(
             id=model.name,
             created=int(folder.found_at.timestamp()),
             type=model.type,
