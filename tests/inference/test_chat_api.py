@@ -71,6 +71,19 @@ async def test_usage_is_not_in_a_stream_that_did_not_ask(api: httpx.AsyncClient)
     assert all("usage" not in chunk for chunk in chunks_of(await chat(api, stream=True)))
 
 
+async def test_every_chunk_says_what_was_used_until_then_if_asked(api: httpx.AsyncClient) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    chunks = chunks_of(await chat(api, stream=True, stream_options=options))
+    for chunk in chunks:
+        check("CreateChatCompletionStreamResponse", chunk)
+    assert [chunk["usage"]["completion_tokens"] for chunk in chunks[:4]] == [1, 1, 2, 3]
+    assert chunks[0]["usage"]["total_tokens"] == 4
+    assert chunks[-1]["usage"]["completion_tokens"] == 3
+    body = {"model": "a", "prompt": "hello", "stream": True, "stream_options": options}
+    texts = chunks_of(await api.post("/v1/completions", json=body))
+    assert [chunk["usage"]["completion_tokens"] for chunk in texts[:3]] == [1, 2, 3]
+
+
 async def test_a_thought_and_a_call_are_told_apart_streamed_or_not(api: httpx.AsyncClient) -> None:
     said = [{"role": "user", "content": "call"}]
     whole = (await chat(api, messages=said)).json()
@@ -335,6 +348,22 @@ async def test_the_best_of_several_completions_is_asked_for(api: httpx.AsyncClie
     for wrong in ({"n": 4}, {"stream": True}, {"best_of": 99}):
         answer = await api.post("/v1/completions", json={**body, **wrong})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "best_of")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"suffix": " end"}, "suffix"),
+        ({"echo": True, "logprobs": 1}, "echo"),
+        ({"echo": True, "prompt": [1, 2]}, "echo"),
+    ],
+)
+async def test_what_completions_do_not_honour_is_refused_by_its_name(
+    api: httpx.AsyncClient, scripted: Scripted, fields: dict[str, Any], param: str
+) -> None:
+    error = (await api.post("/v1/completions", json={"model": "a", "prompt": "hello", **fields})).json()["error"]
+    assert (error["param"], error["code"]) == (param, "unsupported_parameter")
+    assert scripted.starts == []
 
 
 async def test_the_video_model_is_sent_to_its_endpoint_and_the_chat_model_to_its_own(api: httpx.AsyncClient) -> None:

@@ -41,6 +41,9 @@ class StreamOptions(BaseModel):
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = Field(None, description="Accepted; nothing is obfuscated here.")
+    continuous_usage_stats: bool | None = Field(
+        None, description="vLLM's: with `include_usage`, every chunk says what was used until then."
+    )
 
 
 class Sampling(BaseModel):
@@ -81,6 +84,10 @@ class Sampling(BaseModel):
     @property
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def continuous_usage(self) -> bool:
+        return self.include_usage and bool(self.stream_options and self.stream_options.continuous_usage_stats)
 
     def for_engine(self) -> dict[str, Any]:
         """The parameters that were given, as `inference/engine/messages.py` names them."""
