@@ -38,10 +38,12 @@ REQUESTS, IDLE_SECONDS, TOGETHER = 400, 3.0, 200
 STREAMS, FEW = {1: 1000, 32: 400, TOGETHER: 200}, 4  # and the events of each
 MOST_RATIO, MOST_EVENT_US, MOST_FIRST_MS = 2.0, 12.0, 44.0
 SAME = ("uvicorn", "uvloop", "httptools", "pydantic")  # of the same versions as the site's
-TOOL = {"type": "function", "function": {"name": "weather", "description": "The weather of a city."}}
-TOOL["function"]["parameters"] = {"type": "object", "properties": {"city": {"type": "string"}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"type": "function", "function": {"name": "weather", "description": "Of a city.", "parameters": CITY}}
 SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the weather in Paris? " * 20}]
-ASKED = {"messages": [*SAID, {"role": "assistant", "content": "Sunny."}, {"role": "user", "content": "And in Rome?"}]}
+ASKED: dict[str, object] = {
+    "messages": [*SAID, {"role": "assistant", "content": "Sunny."}, {"role": "user", "content": "And in Rome?"}]
+}
 ASKED |= {"tools": [TOOL], "tool_choice": "auto", "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": 1}
 
 
