@@ -1,5 +1,5 @@
 """What `benchmarks/site_cost.py` compares with, on FastAPI: the same objects, the same checks of a request, a key that
-is looked up by its hash, and streams of the same events. It has no database, no limits and no request log.
+is looked up by its hash, and streams of the same events. It has no database, no limits, no request log.
 
 `uvicorn benchmarks.plain_site:app`, in an environment of its own, with the key in BENCHMARK_KEY.
 """
