@@ -17,11 +17,11 @@ from fmlx_site.sockets import sockets
 
 lean = LeanHandler()
 pages = ASGIStaticFilesHandler(PageHandler())
-LEAN = ("/v1/", "/v2/", "/healthz", "/readyz", "/metrics")
+LEAN = ("/v1/", "/v2/", "/health", "/readyz", "/metrics")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
-    if scope["path"] != "/healthz":  # which tells of the process alone
+    if not scope["path"].startswith("/health"):  # which tells of the process alone
         await keep_current()
     handler = lean if scope["path"].startswith(LEAN) or scope["path"] in ("/v1", "/v2") else pages
     await handler(scope, receive, send)

@@ -7,6 +7,7 @@ auth, request ids and error shapes live in ninja. This rests on private methods 
 
 import asyncio
 import contextlib
+import functools
 import time
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
@@ -18,9 +19,9 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, resolve, set_script_prefix
 from django.utils import translation
 
 from fmlx_site.errors import BodyTooLarge, BodyTooSlow
@@ -31,6 +32,7 @@ from inference.request_log.wire import exchange, keep_body
 
 BODY_SECONDS = 30.0
 BODY_BYTES_PER_SECOND = 8 * 1024  # the slowest mobile uplink; who sends less holds a place that others need
+KNOWN_PATHS = 256  # the few that are asked most are always among them
 
 
 async def _in_time(receive: Any, deadline: float, body: IO[bytes]) -> Any:
@@ -97,6 +99,11 @@ class LeanHandler(LimitedBody, ASGIHandler):
             return plain_status_response(HTTPStatus.NOT_FOUND, request.path)
         return response
 
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Django's own tries one pattern after the other for every request."""
+        request.resolver_match = _resolved(request.path_info)
+        return request.resolver_match
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.handle(scope, receive, send)
 
@@ -139,7 +146,7 @@ class LeanHandler(LimitedBody, ASGIHandler):
                 await answer
 
     async def _answer(self, request: ASGIRequest, send: Any) -> None:
-        response = _in_shape(await self._chain(request), request)
+        response = _of_known_length(_in_shape(await self._chain(request), request))
         try:
             await (self._stream(response, send) if response.streaming else self.send_response(response, send))
         finally:
@@ -158,6 +165,19 @@ class LeanHandler(LimitedBody, ASGIHandler):
             if task and task.cancelling():
                 raise  # the client went, and this request was cancelled, not only its stream
             await send({"type": "http.response.body"})
+
+
+@functools.lru_cache(maxsize=KNOWN_PATHS)
+def _resolved(path: str) -> ResolverMatch:
+    return resolve(path)
+
+
+def _of_known_length(response: HttpResponseBase) -> HttpResponseBase:
+    """Without it a short answer would be sent in chunks."""
+    bare = response.status_code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+    if isinstance(response, HttpResponse) and not bare and "Content-Length" not in response.headers:
+        response.headers["Content-Length"] = str(len(response.content))
+    return response
 
 
 def _in_shape(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:

@@ -28,6 +28,7 @@ api.add_router("memory", memory, auth=needs(Scope.METRICS))
 urlpatterns = [
     path("", home_views.home, name="home"),
     path("home/parts/", home_views.parts, name="home-parts"),
+    path("health", healthz),  # where vLLM, SGLang and llama.cpp have it, and load generators look
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),

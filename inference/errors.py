@@ -42,6 +42,13 @@ class UnsupportedParameter(InvalidRequest):
     code = "unsupported_parameter"
 
 
+class NoEyes(UnsupportedParameter):
+    """A part that is no text; `place` is where it was sent."""
+
+    def __init__(self, place: str, kind: str) -> None:
+        super().__init__(f"{place}: no model here reads a part of type {kind!r}; send text.", param=place)
+
+
 class UnknownParameter(InvalidRequest):
     code = "unknown_parameter"
 

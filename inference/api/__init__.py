@@ -3,7 +3,7 @@
 Routers of the other apps are mounted in `fmlx_site/urls.py`.
 """
 
-from ninja import Swagger
+from ninja import NinjaAPI, Swagger
 
 from inference.api.auth import needs
 from inference.api.docs import Api
@@ -23,7 +23,12 @@ from inference.api.routers import (
     usage,
 )
 
+second_api = NinjaAPI(title="fmlx", version="2", auth=needs(None), docs_url=None, openapi_url=None, urls_namespace="v2")
+register_exception_handlers(second_api)
+second_api.add_router("", rerank.second)
+
 api = Api(
+    beside=[second_api],
     title="fmlx",
     version="1",
     description="Private inference on promised memory. Errors are OpenAI's object: `message, type, param, code`.",
@@ -44,7 +49,3 @@ api.add_router("models", models.router)
 api.add_router("", rerank.first)
 api.add_router("score", score.router)
 api.add_router("usage", usage.router)
-
-second_api = Api(title="fmlx", version="2", auth=needs(None), docs_url=None, openapi_url=None, urls_namespace="v2")
-register_exception_handlers(second_api)
-second_api.add_router("", rerank.second)

@@ -38,10 +38,11 @@ class ChoicesWire(ABC):
     whole_object: str
     chunk_object: str
 
-    def __init__(self, model: str, *, include_usage: bool) -> None:
+    def __init__(self, model: str, *, include_usage: bool, continuous_usage: bool = False) -> None:
         self.id = f"{self.prefix}-{uuid.uuid4().hex}"
         self._model, self._created = model, int(time.time())
-        self._include_usage = include_usage
+        self._include_usage, self._continuous_usage = include_usage, continuous_usage
+        self._used = [0, 0]  # tokens of the prompts, and of what was said until now
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._head = b""
         self._opened: set[int] = set()
@@ -77,6 +78,7 @@ class ChoicesWire(ABC):
     def begin(self, facts: Event, prompt_tokens: int) -> None:
         common = text_json({**self._common(self.chunk_object, facts), "choices": 0})
         self._head = f"data: {common.removesuffix('0}')}[".encode()
+        self._used = [prompt_tokens, 0]
 
     def chunks(self, number: int, first: int, events: Sequence[Event]) -> bytes:
         """The deltas among the events, as chunks, one after the other."""
@@ -91,6 +93,8 @@ class ChoicesWire(ABC):
         return sse.error(failure)
 
     def _delta(self, number: int, first: int, delta: Event) -> bytes:
+        if self._continuous_usage:
+            self._count(delta)
         index, reason = first + delta["index"], delta.get("reason")
         text, logprobs = delta.get("text", ""), delta.get("logprobs")
         said = self.thought(index, delta)
@@ -100,6 +104,12 @@ class ChoicesWire(ABC):
             self._opened.add(index)
             said = self.opening(number, index) + said
         return said + self.close(index, reason, delta.get("warning")) if reason else said
+
+    def _count(self, delta: Event) -> None:
+        self._used[1] += int(delta.get("tokens") or 0)
+        prompt, completion = self._used
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        self._tail = f',"usage":{text_json(usage)}}}\n\n'.encode()
 
     def _chunk(self, choice: str) -> bytes:
         return self._head + choice.encode() + b"]" + self._tail
@@ -179,8 +189,10 @@ class CompletionWire(ChoicesWire):
 
     prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"
 
-    def __init__(self, model: str, echoed: Sequence[str], *, include_usage: bool) -> None:
-        super().__init__(model, include_usage=include_usage)
+    def __init__(
+        self, model: str, echoed: Sequence[str], *, include_usage: bool, continuous_usage: bool = False
+    ) -> None:
+        super().__init__(model, include_usage=include_usage, continuous_usage=continuous_usage)
         self._echoed = echoed
         self._offsets: dict[int, int] = {}
 

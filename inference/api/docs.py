@@ -1,6 +1,6 @@
 """What the document of the API says of operations that read their body themselves, and of what any can be refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -28,11 +28,20 @@ def _schema_of(schema: type[BaseModel]) -> Json:
 
 
 class Api(NinjaAPI):
-    """Ninja's, whose document says every error of every operation."""
+    """Ninja's, whose document says every error of every operation, and has in it what is `beside` it."""
+
+    def __init__(self, *, beside: Sequence[NinjaAPI] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self._beside = beside
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
         components = document["components"]["schemas"]
+        for other in self._beside:
+            more = other.get_openapi_schema()
+            document["paths"] |= more["paths"]
+            components |= more["components"]["schemas"]
+        _name_heads(document)
         for path, operation in _operations(document):
             if body := operation.get("requestBody"):
                 operation["requestBody"] = deepcopy(body)  # it is the operation's own, and the next reader's too
@@ -41,6 +50,13 @@ class Api(NinjaAPI):
             _declare_stream(operation)
             _declare(operation, "AnthropicError" if anthropic.speaks(path) else "ErrorResponse")
         return document
+
+
+def _name_heads(document: OpenAPISchema) -> None:
+    """GET and HEAD of one function have its name, and ids are of one operation."""
+    for methods in document["paths"].values():
+        if head := methods.get("head"):
+            methods["head"] = {**head, "operationId": f"{head['operationId']}_head"}
 
 
 def _operations(document: OpenAPISchema) -> Iterator[tuple[str, Json]]:

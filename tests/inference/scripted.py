@@ -9,6 +9,7 @@ from memory.protocol import Channel, Message, WorkerFailed
 
 WORDS = ("one", " two", " three")
 THOUGHT = ("Let me", " see.")
+WARNING = "What began as a tool call is given as text: there is no tool 'x'."
 ARGUMENTS = ('{"city": ', '"Paris"}')
 
 
@@ -81,9 +82,11 @@ class Scripted:
     def _finish(self, channel: Channel, request: Message) -> None:
         calls = request.get("messages") and request["messages"][-1]["content"] == "call"
         reason = "tool_calls" if calls else "stop"
-        id_, choice = request["id"], {"index": 0, "reason": reason, "tokens": 3}
+        broken = request.get("messages") and request["messages"][-1]["content"] == "broken"
+        ended = {"reason": reason, **({"warning": WARNING} if broken else {})}
+        id_, choice = request["id"], {"index": 0, **ended, "tokens": 3}
         if request.get("stream"):
-            channel.send("event", phase="deltas", deltas=[delta(id_, "", reason=reason)])
+            channel.send("event", phase="deltas", deltas=[delta(id_, "", **ended)])
         elif calls:
             called = {"id": "call_1", "name": "weather", "arguments": "".join(ARGUMENTS)}
             choice |= {"text": "", "reasoning": "".join(THOUGHT), "tool_calls": [called]}

@@ -71,6 +71,19 @@ async def test_usage_is_not_in_a_stream_that_did_not_ask(api: httpx.AsyncClient)
     assert all("usage" not in chunk for chunk in chunks_of(await chat(api, stream=True)))
 
 
+async def test_every_chunk_says_what_was_used_until_then_if_asked(api: httpx.AsyncClient) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    chunks = chunks_of(await chat(api, stream=True, stream_options=options))
+    for chunk in chunks:
+        check("CreateChatCompletionStreamResponse", chunk)
+    assert [chunk["usage"]["completion_tokens"] for chunk in chunks[:4]] == [1, 1, 2, 3]
+    assert chunks[0]["usage"]["total_tokens"] == 4
+    assert chunks[-1]["usage"]["completion_tokens"] == 3
+    body = {"model": "a", "prompt": "hello", "stream": True, "stream_options": options}
+    texts = chunks_of(await api.post("/v1/completions", json=body))
+    assert [chunk["usage"]["completion_tokens"] for chunk in texts[:3]] == [1, 2, 3]
+
+
 async def test_a_thought_and_a_call_are_told_apart_streamed_or_not(api: httpx.AsyncClient) -> None:
     said = [{"role": "user", "content": "call"}]
     whole = (await chat(api, messages=said)).json()
@@ -92,6 +105,15 @@ async def test_a_thought_and_a_call_are_told_apart_streamed_or_not(api: httpx.As
     pieces = [piece for delta in deltas for piece in delta.get("tool_calls", ())]
     assert (pieces[0]["id"], pieces[0]["type"], pieces[0]["function"]["name"]) == ("call_1", "function", "weather")
     assert "".join(piece["function"]["arguments"] for piece in pieces) == called["arguments"]
+
+
+async def test_a_broken_call_is_text_with_a_warning(api: httpx.AsyncClient) -> None:
+    said = [{"role": "user", "content": "broken"}]
+    whole = (await chat(api, messages=said)).json()["choices"][0]
+    assert (whole["message"]["content"], whole["finish_reason"]) == ("one two three", "stop")
+    assert "given as text" in whole["warning"]
+    last = chunks_of(await chat(api, messages=said, stream=True))[-1]["choices"][0]
+    assert (last["warning"], last["finish_reason"]) == (whole["warning"], "stop")
 
 
 async def test_completions_of_several_prompts_are_numbered(api: httpx.AsyncClient) -> None:
@@ -181,12 +203,18 @@ async def test_a_name_that_is_not_known_goes_to_the_fallback_if_there_is_one(
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+RESULT = {"role": "tool", "tool_call_id": "call_1"}
+TEXT = {"type": "text", "text": "hello"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 REFUSED = [
     ({"messages": []}, "messages", "invalid_value"),
     ({"messages": "hello"}, "messages", "invalid_value"),
     ({"messages": [{"role": "user"}]}, "messages.0", "invalid_value"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role", "invalid_value"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "invalid_value"),
+    ({"messages": [{"role": "user", "content": [TEXT, IMAGE]}]}, "messages.0.content.1", "unsupported_parameter"),
+    ({"messages": [*HELLO, {**RESULT, "content": [IMAGE]}]}, "messages.1.content.0", "unsupported_parameter"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0", "invalid_value"),
+    ({"messages": [{"role": "user", "content": ["hello"]}]}, "messages.0.content.0", "invalid_value"),
     ({"messages": [{"role": "user", "content": "\ud800"}]}, "body", "invalid_value"),
     ({"stop": 5}, "stop", "invalid_value"),
     ({"stop": [""]}, "stop.0", "invalid_value"),
@@ -257,7 +285,6 @@ async def test_what_asks_for_what_happens_anyway_is_accepted(api: httpx.AsyncCli
     assert (await chat(api, **fields)).status_code == 200
 
 
-RESULT = {"role": "tool", "tool_call_id": "call_1"}
 ASKED = [
     ({"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
     (
@@ -296,6 +323,13 @@ ASKED = [
         {"messages": [*HELLO, {"role": "assistant", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
         {"messages": [*HELLO, {"role": "assistant", "content": "", "tool_calls": [CALL]}, {**HELLO[0], **RESULT}]},
     ),
+    *(
+        (
+            {"messages": [*HELLO, {**turn, "content": [TEXT, TEXT]}]},
+            {"messages": [*HELLO, {**turn, "content": 2 * "hello"}]},
+        )
+        for turn in ({"role": "system"}, {"role": "user"}, {"role": "assistant"}, RESULT)
+    ),
 ]
 
 
@@ -314,6 +348,22 @@ async def test_the_best_of_several_completions_is_asked_for(api: httpx.AsyncClie
     for wrong in ({"n": 4}, {"stream": True}, {"best_of": 99}):
         answer = await api.post("/v1/completions", json={**body, **wrong})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "best_of")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"suffix": " end"}, "suffix"),
+        ({"echo": True, "logprobs": 1}, "echo"),
+        ({"echo": True, "prompt": [1, 2]}, "echo"),
+    ],
+)
+async def test_what_completions_do_not_honour_is_refused_by_its_name(
+    api: httpx.AsyncClient, scripted: Scripted, fields: dict[str, Any], param: str
+) -> None:
+    error = (await api.post("/v1/completions", json={"model": "a", "prompt": "hello", **fields})).json()["error"]
+    assert (error["param"], error["code"]) == (param, "unsupported_parameter")
+    assert scripted.starts == []
 
 
 async def test_the_video_model_is_sent_to_its_endpoint_and_the_chat_model_to_its_own(api: httpx.AsyncClient) -> None:

@@ -13,7 +13,7 @@ import fmlx_site.protocol
 import fmlx_site.urls  # noqa: F401 - mounts the routers of the other apps
 import videos.calibration  # noqa: F401 - so that its errors are known, whichever tests run before
 from fmlx_site.errors import FmlxError
-from inference.api import api
+from inference.api import api, second_api
 from inference.api.docs import ALWAYS
 from inference.api.formats.anthropic import error_type
 from inference.engine import messages
@@ -57,6 +57,26 @@ def test_everything_that_the_document_refers_to_is_in_it() -> None:
         for part in place.split("/"):
             assert part in found, place
             found = found[part]
+
+
+def test_no_two_operations_share_a_name_and_no_two_answers_a_shapes() -> None:
+    """Two classes of one name would be one component, and what the one answers be declared as the other."""
+    whole = document()
+    names = [operation["operationId"] for methods in whole["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+    for model in answers():
+        own = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        for name, shape in own.get("$defs", {}).items():
+            said = whole["components"]["schemas"][name]
+            assert set(said.get("properties", ())) == set(shape.get("properties", ())), name
+
+
+def answers() -> Iterator[Any]:
+    for served in (api, second_api):
+        for _prefix, router in served._routers:
+            for view in router.path_operations.values():
+                for operation in view.operations:
+                    yield from (model for model in operation.response_models.values() if model)
 
 
 def kinds(base: type[FmlxError] = FmlxError) -> Iterator[type[FmlxError]]:

@@ -146,6 +146,16 @@ async def test_thoughts_and_calls_are_blocks_of_their_own(api: httpx.AsyncClient
     assert omitted["content"][0]["thinking"] == ""
 
 
+async def test_a_broken_call_is_text_with_a_warning(api: httpx.AsyncClient) -> None:
+    said = [{"role": "user", "content": "broken"}]
+    whole = (await ask(api, messages=said)).json()
+    assert (whole["content"][0]["text"], whole["stop_reason"]) == ("one two three", "end_turn")
+    assert "given as text" in whole["warning"]
+    assert events_of(await ask(api, messages=said, stream=True))[-2]["delta"]["warning"] == whole["warning"]
+    assert "warning" not in (await ask(api)).json()
+
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
 REFUSED: list[tuple[Json, str]] = [
     ({"max_tokens": None}, "max_tokens"),
     ({"max_tokens": 0}, "max_tokens"),
@@ -154,6 +164,8 @@ REFUSED: list[tuple[Json, str]] = [
     ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0.text"),
     ({"messages": [{"role": "user", "content": [{"type": "music"}]}]}, "messages.0.content.0"),
     ({"messages": [{"role": "assistant", "content": [{"type": "tool_result", "tool_use_id": "x"}]}]}, "messages.0"),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE]}]}, "messages.0.content.1"),
+    ({"messages": [{"role": "user", "content": [{**RESULT, "content": [IMAGE]}]}]}, "messages.0.content.0.content.0"),
     ({"temperature": 3}, "temperature"),
     ({"stop_sequences": [""]}, "stop_sequences.0"),
     ({"stop_sequences": "x"}, "stop_sequences"),

@@ -219,11 +219,33 @@ async def test_the_oldest_are_let_go_of(api: httpx.AsyncClient, monkeypatch: pyt
     assert not await StoredResponse.objects.aexists()
 
 
+async def test_a_broken_call_is_text_with_a_warning(api: httpx.AsyncClient) -> None:
+    whole = await made(api, input="broken")
+    assert (whole["output"][0]["content"][0]["text"], whole["status"]) == ("one two three", "completed")
+    assert "given as text" in whole["warning"]
+    streamed = events_of((await ask(api, input="broken", stream=True)).text)[-1]["response"]
+    assert streamed["warning"] == whole["warning"]
+    assert (await api.get(f"/v1/responses/{streamed['id']}")).json()["warning"] == whole["warning"]
+
+
+async def test_what_a_tool_gave_is_a_text_or_parts_of_it(api: httpx.AsyncClient, scripted: Scripted) -> None:
+    for output in ("Sunny.", [{"type": "input_text", "text": "Sun"}, {"type": "input_text", "text": "ny."}]):
+        await made(api, input=[{"role": "user", "content": "hello"}, CALLED, {**RESULT, "output": output}])
+        told = scripted.heard("request")[-1]["messages"][-1]
+        assert told == {"role": "tool", "content": "Sunny.", "tool_call_id": "call_1"}
+
+
+CALLED = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "call_1"}
+TEXT_PART = [{"type": "input_text", "text": "x"}]
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"}
 REFUSED: list[tuple[Json, str, str | None]] = [
     ({"input": []}, "input", "invalid_value"),
     ({"input": [{"type": "item_reference", "id": "x"}]}, "input.0", "invalid_value"),
     ({"input": [{"role": "robot", "content": "x"}]}, "input.0.role", "invalid_value"),
-    ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "x"}]}]}, "input.0.content.0", None),
+    ({"input": [{"role": "user", "content": [{"type": "music", "file_id": "x"}]}]}, "input.0.content.0", None),
+    ({"input": [{"role": "user", "content": [*TEXT_PART, IMAGE]}]}, "input.0.content.1", "unsupported_parameter"),
+    ({"input": [CALLED, {**RESULT, "output": [IMAGE]}]}, "input.1.output.0", "unsupported_parameter"),
     ({"temperature": 3}, "temperature", "invalid_value"),
     ({"max_output_tokens": 0}, "max_output_tokens", "invalid_value"),
     ({"conversation": "x"}, "conversation", "unsupported_parameter"),

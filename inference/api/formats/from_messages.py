@@ -19,6 +19,7 @@ from inference.api.schemas.messages import (
     ToolUseBlock,
     Turn,
 )
+from inference.errors import NoEyes
 
 NAMES = {
     "max_completion_tokens": "max_tokens",
@@ -122,20 +123,12 @@ def _part(block: TextBlock | ImageBlock | DocumentBlock, place: str) -> Json:
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
     if isinstance(block, ImageBlock):
-        return {"type": "image_url", "image_url": {"url": _address(block.source, place)}}
+        raise NoEyes(place, "image")
     if block.source.get("type") != "text" or not isinstance(block.source.get("data"), str):
         raise unsupported(f"{place}.source", ("a source of type text",))
     if block.citations and block.citations.get("enabled"):
         raise unsupported(f"{place}.citations")
     return {"type": "text", "text": "\n".join(filter(None, (block.title, block.context, block.source["data"])))}
-
-
-def _address(source: Json, place: str) -> str:
-    if source.get("type") == "base64":
-        return f"data:{source.get('media_type', '')};base64,{source.get('data', '')}"
-    if source.get("type") == "url" and isinstance(source.get("url"), str):
-        return str(source["url"])
-    raise unsupported(f"{place}.source")
 
 
 def _assistant(turn: Turn, origin: str) -> Iterator[Json]:

@@ -90,6 +90,7 @@ class MessagesWire(PartsWire):
             "stop_reason": "stop_sequence" if matched is not None else reason,
             "stop_sequence": matched,
             "usage": _usage(finished["usage"]),
+            **({"warning": self.warning} if self.warning else {}),
         }
 
 

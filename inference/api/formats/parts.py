@@ -83,6 +83,7 @@ class PartsWire(ABC):
         self.parts: list[Part] = []
         self.facts: Event = {}
         self.prompt_tokens = 0
+        self.warning = ""
         self._started = False
         self._open = False
 
@@ -96,7 +97,7 @@ class PartsWire(ABC):
         return self._start() + self._close() + self.closing(finished[0])
 
     def choice(self, number: int, choice: Event, first: int) -> Json:
-        self.parts = parts_of(choice)
+        self.parts, self.warning = parts_of(choice), choice.get("warning") or ""
         return choice
 
     @abstractmethod
@@ -127,6 +128,7 @@ class PartsWire(ABC):
     def _delta(self, delta: Event) -> bytes:
         said = b"".join([self._say(piece) for piece in pieces_of(delta)])
         if reason := delta.get("reason"):
+            self.warning = delta.get("warning") or ""
             return self._start() + said + self._close(cut=reason == "length")
         return said
 

@@ -8,7 +8,8 @@ from django.core import signing
 
 from fmlx_site.errors import InvalidRequest
 from inference.api.formats.translation import Json
-from inference.api.schemas.response_items import FunctionCall, FunctionCallOutput, InputImage, Item, Message, Thought
+from inference.api.schemas.response_items import FunctionCall, FunctionCallOutput, Item, Message, Thought, Unread
+from inference.errors import NoEyes
 
 PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
 SALT = "fmlx.responses.reasoning"
@@ -34,8 +35,6 @@ def kept(item: Item) -> Json:
 def _kept_part(part: Json, role: str) -> Json:
     if role == "assistant" and part["type"] in ("input_text", "output_text"):
         return {"type": "output_text", "text": part["text"], "annotations": [], "logprobs": []}
-    if part["type"] == "input_image":
-        return {"detail": "auto", **part}
     return part
 
 
@@ -61,7 +60,7 @@ def chat_messages(items: Iterable[tuple[str, Item]]) -> Iterator[tuple[str, Json
             if turn:
                 yield began, turn
                 turn = {}
-            yield place, _told(item)
+            yield place, _told(item, place)
             continue
         if turn and _is_new_turn(turn, item):
             yield began, turn
@@ -78,23 +77,26 @@ def _is_new_turn(turn: Json, item: Any) -> bool:
     return "tool_calls" in turn and not isinstance(item, FunctionCall)
 
 
-def _told(item: Message | FunctionCallOutput) -> Json:
+def _told(item: Message | FunctionCallOutput, place: str) -> Json:
     if isinstance(item, Message):
-        return {"role": item.role, "content": [_part(part) for part in item.content]}
-    output = item.output if isinstance(item.output, str) else [_part(part) for part in item.output]
+        return {"role": item.role, "content": _texts(item.content, f"{place}.content")}
+    output = item.output if isinstance(item.output, str) else _texts(item.output, f"{place}.output")
     return {"role": "tool", "tool_call_id": item.call_id, "content": output}
 
 
-def _part(part: Any) -> Json:
-    if isinstance(part, InputImage):
-        detail = {"detail": part.detail} if part.detail else {}
-        return {"type": "image_url", "image_url": {"url": part.image_url, **detail}}
-    return {"type": "text", "text": part.refusal if part.type == "refusal" else part.text}
+def _texts(parts: Sequence[Any], place: str) -> list[Json]:
+    """As chat's text parts. Raises NoEyes."""
+    texts = []
+    for number, part in enumerate(parts):
+        if isinstance(part, Unread):
+            raise NoEyes(f"{place}.{number}", part.type)
+        texts.append({"type": "text", "text": part.refusal if part.type == "refusal" else part.text})
+    return texts
 
 
 def _add(turn: Json, item: Any, place: str) -> None:
     if isinstance(item, Message):
-        turn["content"] = [*turn["content"], *(_part(part) for part in item.content)]
+        turn["content"] = [*turn["content"], *_texts(item.content, f"{place}.content")]
     elif isinstance(item, FunctionCall):
         function = {"name": item.name, "arguments": item.arguments}
         call = {"id": item.call_id, "type": "function", "function": function}

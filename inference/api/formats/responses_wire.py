@@ -106,6 +106,7 @@ class ResponsesWire(PartsWire):
             "completed_at": None if cut else int(time.time()),
             "output": self._items,
             "usage": _usage(finished["usage"]),
+            **({"warning": self.warning} if self.warning else {}),
         }
 
     def _item(self, part: Part, status: str) -> Json:

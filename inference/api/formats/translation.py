@@ -19,6 +19,7 @@ T = TypeVar("T", bound=BaseModel)
 TAGS = frozenset(
     {"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"}
     | {"message", "function_call", "function_call_output", "reasoning", "input_text", "output_text", "input_image"}
+    | {"input_file", "input_audio"}
     | {"refusal", "function", "reasoning_text", "summary_text"}
 )
 

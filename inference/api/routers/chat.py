@@ -24,7 +24,7 @@ declare("POST /v1/chat/completions", ChatRequest, INERT)
 async def create_chat_completion(request: HttpRequest) -> HttpResponseBase:
     asked = parse(ChatRequest, await read_json(request), INERT)
     model = (await recent_catalog.read()).chat_model(asked.model)
-    wire = ChatWire(model.name, include_usage=asked.include_usage)
+    wire = ChatWire(model.name, include_usage=asked.include_usage, continuous_usage=asked.continuous_usage)
     return await respond(
         Call(model, [asked.for_engine() | cache_salt(request)], asked.n or 1, bool(asked.stream), wire)
     )

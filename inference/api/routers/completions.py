@@ -25,6 +25,8 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     asked = parse(CompletionRequest, await read_json(request), INERT)
     model = (await recent_catalog.read()).chat_model(asked.model)
     echoed = [str(prompt) for prompt in asked.prompt] if asked.echo else []
-    wire = CompletionWire(model.name, echoed, include_usage=asked.include_usage)
+    wire = CompletionWire(
+        model.name, echoed, include_usage=asked.include_usage, continuous_usage=asked.continuous_usage
+    )
     requests = [each | cache_salt(request) for each in asked.for_engine_each()]
     return await respond(Call(model, requests, asked.n or 1, bool(asked.stream), wire))

@@ -1,11 +1,11 @@
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
 from inference.api.auth import needs
 from inference.api.docs import ERRORS
 from inference.api.errors import ErrorResponse
 from inference.api.schemas.models import Model, ModelList, Rescanned
-from inference.catalog import Catalog, Served, read_catalog
+from inference.catalog import Catalog, Served, read_catalog, recent_catalog
 from inference.models import Scope
 from inference.pool import engine_states, pool_for
 from inference.shelf import rescan_everywhere
@@ -15,10 +15,11 @@ WRITE = needs(Scope.MODELS)
 
 
 @router.get("", response={200: ModelList, 401: ErrorResponse}, summary="List models")
-async def list_models(request: HttpRequest) -> ModelList:
-    catalog = await read_catalog()
+async def list_models(request: HttpRequest) -> HttpResponse:
+    catalog = await recent_catalog.read()
     states = await engine_states(catalog)
-    return ModelList(data=[Model.of(model, states.get(name, {})) for name, model in catalog.models.items()])
+    found = [Model.of(model, states.get(name, {})) for name, model in catalog.models.items()]
+    return HttpResponse(ModelList.model_construct(data=found).model_dump_json(), content_type="application/json")
 
 
 @router.post(

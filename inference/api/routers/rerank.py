@@ -46,9 +46,10 @@ async def rerank(request: HttpRequest) -> Rerank:
     )
 
 
-for router in (first, second):
+for version, router in enumerate((first, second), 1):
     router.post(
         "/rerank",
+        operation_id=f"rerank_v{version}",
         response={200: Rerank, **ERRORS},
         exclude_none=True,
         openapi_extra=body_of(RerankRequest),

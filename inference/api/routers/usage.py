@@ -4,7 +4,7 @@ from ninja import Query, Router
 
 from inference.api.auth import needs
 from inference.api.errors import ErrorResponse
-from inference.api.schemas.usage import Figures, Usage, UsageQuery, UsageRow
+from inference.api.schemas.usage import Figures, UsageList, UsageQuery, UsageRow
 from inference.models import ApiKey, Scope
 from inference.request_log.usage import read_usage, totals
 
@@ -17,11 +17,11 @@ class AuthorizedRequest(HttpRequest):
 
 @router.get(
     "",
-    response={200: Usage, 400: ErrorResponse, 401: ErrorResponse},
+    response={200: UsageList, 400: ErrorResponse, 401: ErrorResponse},
     summary="Requests and tokens by key, model and day; of this key, or of all for one with the scope admin",
 )
-async def get_usage(request: AuthorizedRequest, asked: Query[UsageQuery]) -> Usage:
+async def get_usage(request: AuthorizedRequest, asked: Query[UsageQuery]) -> UsageList:
     keys = ApiKey.objects.all() if request.auth.may(Scope.ADMIN) else ApiKey.objects.filter(pk=request.auth.pk)
     keys = keys.filter(pk=asked.key) if asked.key is not None else keys
     uses = await sync_to_async(read_usage)(keys, asked.by, asked.since, asked.until, asked.model)
-    return Usage(by=asked.by, data=[UsageRow.of(use) for use in uses], total=Figures.model_validate(totals(uses)))
+    return UsageList(by=asked.by, data=[UsageRow.of(use) for use in uses], total=Figures.model_validate(totals(uses)))

@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fmlx_site.errors import InvalidRequest
-from inference.api.schemas.sampling import Inert, Sampling, Tokens
+from inference.api.schemas.sampling import UNREAD, Inert, Sampling, Tokens
 from inference.api.schemas.structure import ResponseFormat
 from inference.api.schemas.tools import MAX_TOOLS, CallBefore, Choice, Tool, choice_for_engine
 
@@ -28,6 +29,7 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 OUR_TEMPLATE_VARIABLES = frozenset(
     {"conversation", "messages", "tools", "tokenize", "return_dict", "add_generation_prompt", "continue_final_message"}
 )
+UNREAD_PARTS = ("image_url", "input_audio", "file")
 NULL_IN_ANSWERS = ("refusal", "tool_calls", "function_call", "audio", "annotations", "reasoning_content")
 
 
@@ -41,18 +43,16 @@ def _joined(content: Any) -> Any:
     """Text, or a list of text parts, as text."""
     if not isinstance(content, list):
         return content
-    return "".join(_text_of(part) for part in content)
+    return "".join(_text_of(part, number) for number, part in enumerate(content))
 
 
-def _text_of(part: Any) -> str:
-    if isinstance(part, dict) and part.get("type") == "refusal" and isinstance(part.get("refusal"), str):
-        return str(part["refusal"])
-    if not isinstance(part, dict) or part.get("type") != "text":
-        kind = part.get("type") if isinstance(part, dict) else part
-        raise ValueError(f"has a part of type {kind!r}; this server reads text parts only")
-    text = part.get("text")
+def _text_of(part: Any, number: int) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind in UNREAD_PARTS:
+        raise PydanticCustomError(UNREAD, "{kind}", {"kind": kind, "at": number})
+    text = part.get(kind) if kind in ("text", "refusal") else None
     if not isinstance(text, str):
-        raise ValueError("has a text part without 'text'")  # noqa: TRY004 - pydantic takes it for the field's fault
+        raise PydanticCustomError("part", "is no part with a 'type' and its text", {"at": number})
     return text
 
 

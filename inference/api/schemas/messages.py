@@ -193,6 +193,7 @@ class MessageAnswer(Schema):
     stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "model_context_window_exceeded"]
     stop_sequence: str | None
     usage: MessageUsage
+    warning: str | None = Field(None, description="Not in Anthropic's API: what began as a call, and is given as text.")
 
 
 class AnthropicErrorObject(Schema):

@@ -1,4 +1,4 @@
-from typing import Literal, Self
+from typing import Literal
 
 from ninja import Schema
 
@@ -36,9 +36,10 @@ class Model(Schema):
     problem: str | None
 
     @classmethod
-    def of(cls, model: Served, state: Event) -> Self:
+    def of(cls, model: Served, state: Event) -> "Model":
+        """Made without being checked: a list of many is asked for often, and all of it is ours."""
         folder = model.folders[0]
-        return cls(
+        return cls.model_construct(
             id=model.name,
             created=int(folder.found_at.timestamp()),
             type=model.type,

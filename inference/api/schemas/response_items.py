@@ -30,17 +30,17 @@ class Refusal(Strict):
     refusal: str
 
 
-class InputImage(Strict):
-    type: Literal["input_image"]
-    image_url: str
-    detail: Literal["auto", "low", "high", "original"] | None = None
+class Unread(Schema):
+    """What no model here reads; it is refused by its place."""
+
+    type: Literal["input_image", "input_file", "input_audio"]
 
 
 def _parts(value: Any) -> Any:
     return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
 
 
-Part = Annotated[InputText | OutputText | Refusal | InputImage, Field(discriminator="type")]
+Part = Annotated[InputText | OutputText | Refusal | Unread, Field(discriminator="type")]
 
 
 class Message(Strict):
@@ -61,7 +61,7 @@ class FunctionCall(Strict):
     status: Status | None = None
 
 
-ResultPart = Annotated[InputText | InputImage, Field(discriminator="type")]
+ResultPart = Annotated[InputText | Unread, Field(discriminator="type")]
 
 
 class FunctionCallOutput(Strict):

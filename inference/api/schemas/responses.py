@@ -130,6 +130,7 @@ class Response(Schema):
     tool_choice: Any
     temperature: float | None
     top_p: float | None
+    warning: str | None = Field(None, description="Not in OpenAI's API: what began as a call, and is given as text.")
 
 
 class DeletedResponse(Schema):

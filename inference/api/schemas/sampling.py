@@ -11,9 +11,10 @@ from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
 from inference.api.errors import invalid
 from inference.api.schemas.structure import StructuredOutputs
-from inference.errors import UnknownParameter, UnsupportedParameter
+from inference.errors import NoEyes, UnknownParameter, UnsupportedParameter
 
 MAX_CHOICES = 16
+UNREAD = "unread_part"  # the type of pydantic's error for a part that is no text; its number is `at`
 MAX_STOPS = 16
 UNION_MEMBERS = ("str", "list[int]")  # pydantic's names for what a client does not see
 Request = TypeVar("Request", bound=BaseModel)
@@ -40,6 +41,9 @@ class StreamOptions(BaseModel):
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = Field(None, description="Accepted; nothing is obfuscated here.")
+    continuous_usage_stats: bool | None = Field(
+        None, description="vLLM's: with `include_usage`, every chunk says what was used until then."
+    )
 
 
 class Sampling(BaseModel):
@@ -81,6 +85,10 @@ class Sampling(BaseModel):
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def continuous_usage(self) -> bool:
+        return self.include_usage and bool(self.stream_options and self.stream_options.continuous_usage_stats)
+
     def for_engine(self) -> dict[str, Any]:
         """The parameters that were given, as `inference/engine/messages.py` names them."""
         names = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty")
@@ -113,11 +121,20 @@ def _is_union_member(part: Any) -> bool:
     return part in UNION_MEMBERS or str(part).startswith("literal[")
 
 
+def _within(first: Any) -> tuple[int, ...]:
+    """A part's number, which its validator knows."""
+    at = first.get("ctx", {}).get("at")
+    return () if at is None else (at,)
+
+
 def readable(first: Any) -> InvalidRequest:
     """One of pydantic's errors, as a client sees it."""
+    first["loc"] = (*first["loc"], *_within(first))
+    name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        name = ".".join(str(part) for part in first["loc"])
         return UnknownParameter(f"'{name}' is not a parameter of this endpoint.", param=name)
+    if first["type"] == UNREAD:
+        return NoEyes(name, first["ctx"]["kind"])
     if first["type"] == "model_type":  # pydantic's words name a class of ours
         first["msg"] = "Input should be a JSON object"
     first["loc"] = ("body", *(part for part in first["loc"] if not _is_union_member(part)))

@@ -42,7 +42,7 @@ class UsageRow(Figures):
         return cls(at=use.at, key=key, model=use.model, **figures)
 
 
-class Usage(Schema):
+class UsageList(Schema):
     """`at` is where a row's day or hour begins, in UTC."""
 
     object: Literal["list"] = "list"
