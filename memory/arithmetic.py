@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from memory.sentences import gib
+
+TIERS = {
+    "safe": gettext_lazy("safe"),
+    "balanced": gettext_lazy("balanced"),
+    "aggressive": gettext_lazy("aggressive"),
+    "custom": gettext_lazy("own figures"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ def _decides(terms: Mapping[str, Any], name: str) -> bool:
 
 def _static(terms: Mapping[str, Any]) -> str:
     inputs = terms["inputs"]
-    figures = {"total": gib(inputs["total"]), "reserve": gib(inputs["reserve"]), "tier": inputs["tier"]}
+    figures = {"total": gib(inputs["total"]), "reserve": gib(inputs["reserve"]), "tier": TIERS[inputs["tier"]]}
     others = _("%(total)s of memory, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
     group = _("%(total)s is the container's limit, less %(reserve)s kept for the system and others (tier “%(tier)s”).")
     own = inputs.get("own_limit")

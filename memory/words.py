@@ -9,6 +9,8 @@ from memory.models import Event
 
 Word = str | Promise
 
+IDLE = " (idle)"  # behind the name of a model whose worker waits for the next job
+
 KINDS: dict[str, Word] = {"generator": _("generator"), "engine": _("engine")}
 
 DECISIONS: dict[str, Word] = {
@@ -24,6 +26,7 @@ SENTENCES: dict[str, Word] = {
     "ceiling": _("Ceiling"),
     "cap": _("Hard cap"),
     "merged": _("{0} others ({1})"),
+    "idle": _("idle"),
     "pause": _("Pause"),
     "resume": _("Go on"),
     "failed": _("The figures could not be fetched; they are tried again."),
@@ -32,6 +35,10 @@ SENTENCES: dict[str, Word] = {
 
 def of_kind(kind: str) -> Word:
     return KINDS.get(kind, kind)
+
+
+def of_holder(holder: str) -> str:
+    return f"{holder.removesuffix(IDLE)} ({_('idle')})" if holder.endswith(IDLE) else holder
 
 
 def of_decision(decision: str) -> Word:

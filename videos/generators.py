@@ -12,10 +12,10 @@ from asgiref.sync import sync_to_async
 
 from memory import LocalNode, Shortage, Worker
 from memory.models import Lease
+from memory.words import IDLE
 from videos import options
 
 log = structlog.get_logger(__name__)
-IDLE = "{model} (idle)"
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +60,7 @@ class Generators:
         """Its job is done: it may stay."""
         if not options.IDLE_SECONDS.value:
             return self.dismiss(generator, "no generator stays on this server")
-        holder = IDLE.format(model=generator.model)[:200]
+        holder = f"{generator.model[:190]}{IDLE}"
         rename = sync_to_async(self._node.ledger.resize)
         generator.lease = await rename(generator.lease, generator.lease.bytes, holder)
         await self._node.hand_over(generator.worker, generator.lease)

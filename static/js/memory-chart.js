@@ -20,7 +20,8 @@ const faint = (value) => `color-mix(in srgb, ${value} 35%, transparent)`;
 const short = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME / 2)}…${name.slice(-LONGEST_NAME / 2)}` : name);
 const nameOf = (band) => {
   const kind = words.kind[band.kind] ?? band.kind;
-  return band.holder ? `${short(band.holder)} (${kind})` : say("merged", band.merged, kind);
+  const holder = band.holder.replace(/ \(idle\)$/, () => ` (${say("idle")})`);
+  return holder ? `${short(holder)} (${kind})` : say("merged", band.merged, kind);
 };
 
 export class Chart {
