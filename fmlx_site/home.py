@@ -9,8 +9,6 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from fmlx_site.models import Profile
-
 Text = str | Promise
 T = TypeVar("T")
 
@@ -77,7 +75,8 @@ def _may(request: HttpRequest, permission: str) -> bool:
 
 
 def _made_password(request: HttpRequest) -> Iterable[Concern]:
-    if Profile.objects.filter(user=request.user.pk, password_was_made=True).exists():
+    profile = getattr(request.user, "profile", None)
+    if profile and profile.password_was_made:
         yield Concern("warning", _("Your password is still the one that the server made."), reverse("password"))
 
 

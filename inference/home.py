@@ -10,8 +10,10 @@ from django.utils.translation import gettext as _
 
 from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch, once
 from inference.models import ModelFolder
+from inference.request_log.views import visible_requests
 
 SEE = "inference.view_modelfolder"
+RECENT = 5
 CHAT, VIDEO = ModelFolder.Type.CHAT, ModelFolder.Type.VIDEO
 
 
@@ -34,6 +36,10 @@ def _counts() -> dict[str, Any]:
     )
 
 
+def recent(request: HttpRequest) -> dict[str, Any]:
+    return {"requests": list(visible_requests(request.user).defer("body")[:RECENT])}
+
+
 def look(request: HttpRequest) -> Iterable[Concern]:
     if not found(request)["served"]:
         text = _("No model was found. Put one into the models folder, or install the demo models.")
@@ -41,4 +47,5 @@ def look(request: HttpRequest) -> Iterable[Concern]:
 
 
 PARTS.append(Part("home/_models.html", 30, SEE, read, live="/ws/models/"))
+PARTS.append(Part("home/_requests.html", 50, "", recent, live="/ws/requests/"))
 WATCHES.append(Watch(SEE, look))

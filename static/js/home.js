@@ -44,7 +44,7 @@ function show(path, state) {
 }
 
 localTimes(document);
-const handlers = { tick: onTick, video: soon, deleted: soon, queue: soon, list: soon, engine: soon };
+const handlers = { tick: onTick, video: soon, deleted: soon, queue: soon, list: soon, engine: soon, requests: soon };
 for (const path of badge.dataset.sockets.split(" ").filter(Boolean)) {
   new Live(path, handlers, (state) => show(path, state)).open();
 }

@@ -14,7 +14,7 @@ from django.utils import timezone
 from fmlx_site.credentials import first_start
 from fmlx_site.environment import Environment
 from fmlx_site.models import Change, Profile
-from inference.models import ModelFolder
+from inference.models import ApiKey, ModelFolder, RequestLog
 from memory.models import Event, Lease, Node
 from videos.models import VideoJob
 
@@ -98,7 +98,7 @@ def test_a_user_sees_only_what_is_permitted(node: Node) -> None:
     assert not {"/memory/", "/models/", "/logs/", "/settings/", "/admin/"} & set(links)
     guest.user_permissions.add(Permission.objects.get(codename="view_lease"))
     html = client.get("/").content.decode()
-    assert 'data-sockets="/ws/memory/"' in html
+    assert 'data-sockets="/ws/memory/ /ws/requests/"' in html
     assert '<li><a href="/memory/"' in html
 
 
@@ -189,3 +189,15 @@ def test_who_guesses_passwords_has_to_wait_and_others_do_not(operator: User) -> 
     right = {"username": "admin", "password": "a long password"}
     assert client.post("/login/", right).status_code == 429
     assert client.post("/login/", right, REMOTE_ADDR="10.0.0.9").status_code == 302
+
+
+def test_the_newest_requests_are_shown_to_who_may_see_them(site: Client, node: Node, operator: User) -> None:
+    key, _secret = ApiKey.make("first", operator)
+    asked = {"at": timezone.now(), "endpoint": "POST /v1/chat/completions", "model": "qwen", "seconds": 0.5}
+    for number in range(9):
+        RequestLog.objects.create(request_id=f"req_{number}", key=key, status=200, **asked)
+    page = site.get("/").content.decode()
+    assert re.findall(r"/requests/(req_\d)/", page) == ["req_8", "req_7", "req_6", "req_5", "req_4"]
+    other = Client()
+    other.force_login(User.objects.create_user("other"))
+    assert "No request has come yet." in text(other.get("/").content)
