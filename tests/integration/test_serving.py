@@ -123,6 +123,7 @@ def test_every_asgi_server_serves_api_pages_and_sockets(house: Path, command: Se
         refused = httpx.get(f"{server.base_url}/v1/videos", trust_env=False)
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
         assert client.get("/readyz").status_code == 503  # there is no node
+        assert client.get("/health").is_success  # which load generators ask for
         with live(server) as socket:
             assert hear(socket) == {"type": "snapshot", "videos": []}
 
