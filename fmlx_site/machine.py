@@ -39,10 +39,9 @@ def versions() -> list[tuple[Text, str]]:
 
 
 def optimisations(nodes: list[Node]) -> Iterator[Optimisation]:
-    for module, what in (("uvloop", _("A quicker event loop")), ("httptools", _("A quicker HTTP parser"))):
-        there = importlib.util.find_spec(module) is not None
-        why = _("%(module)s is installed.") if there else _("%(module)s is not installed.")
-        yield Optimisation(what, there, why % {"module": module})
+    there = importlib.util.find_spec("httptools") is not None
+    why = _("%(module)s is installed.") if there else _("%(module)s is not installed.")
+    yield Optimisation(_("A quicker HTTP parser"), there, why % {"module": "httptools"})
     for node in nodes:
         yield _accelerator(node)
     shared = bool(settings.FMLX.redis_url) and connection.vendor == "postgresql"

@@ -70,6 +70,7 @@ class Connection:
                     return  # the reader sees the end too
 
     async def _writable(self) -> None:
+        """On asyncio's own loop: uvloop would make the socket non-blocking, and its reader, a thread, would end."""
         ready = asyncio.Event()
         self._loop.add_writer(self._sock.fileno(), ready.set)
         try:

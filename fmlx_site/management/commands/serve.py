@@ -3,7 +3,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from uvicorn.loops.auto import auto_loop_factory
 
 from fmlx_site.errors import FmlxError
 from fmlx_site.serving import serve
@@ -19,7 +18,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, where it is installed
-                runner.run(serve(options["host"], options["port"], with_node=not options["site_only"]))
+            asyncio.run(serve(options["host"], options["port"], with_node=not options["site_only"]))
         except FmlxError as error:
             raise CommandError(error.message) from error

@@ -214,7 +214,7 @@ def test_damaged_blocks_are_computed_again(start: Start, tmp_path: Path) -> None
     again = start("chat")
     answer = ask(again, prompt(LENGTH))
     assert answer.ids() == expected
-    assert BLOCK <= cached(answer) <= 2 * BLOCK
+    assert cached(answer) <= 3 * BLOCK  # of four: they are written in about the order of the prompt
     assert ask(again, prompt(LENGTH)).ids() == expected
 
 
