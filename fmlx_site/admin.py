@@ -6,6 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from fmlx_site import admin_filters  # noqa: F401 - registers them
 from fmlx_site.models import Change, Profile, StoredOption
 
 admin.site.site_header = admin.site.site_title = _("Administration of fmlx")

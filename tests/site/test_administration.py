@@ -1,6 +1,7 @@
 """The administration: everything is there to be looked at, and nothing goes past the audit trail."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from django.test import Client
 
 from fmlx_site.column_words import APPS
 from fmlx_site.models import Change
-from inference.models import ApiKey, ModelSettings
+from inference.models import ApiKey, ModelFolder, ModelSettings
 from memory.identity import here
 from memory.models import Lease, Node
 from memory.processes import process
@@ -39,6 +40,14 @@ def test_every_model_is_there_with_a_list_and_nothing_is_added_by_hand(operator:
         page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         assert operator.get(f"{page}?q=a").status_code == 200, page
         assert operator.get(f"{page}add/").status_code == 403, page
+
+
+def test_a_filter_has_a_name_for_what_is_empty(operator: Client) -> None:
+    node = Node.objects.create(name="here", boot_id="1", pid=1)
+    for name, pipeline in (("a", ""), ("b", "wan2.2-t2v-a14b")):
+        ModelFolder.objects.create(node=node, name=name, path=f"/{name}", pipeline=pipeline)
+    page = operator.get("/admin/inference/modelfolder/").content.decode()
+    assert re.search(r'<a href="\?pipeline=">\s*none</a>', page)
 
 
 @pytest.fixture
