@@ -7,10 +7,11 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from fmlx_site.live import channel_layer
+from fmlx_site.live import channel_layer, listening
 from memory.models import Node
 
 HEARTBEAT_SECONDS = 10.0  # ten missed heartbeats
+LAYER_SECONDS = 2.0
 
 
 async def healthz(request: HttpRequest) -> JsonResponse:
@@ -34,13 +35,13 @@ async def _database() -> str:
 
 
 async def _channel_layer() -> str:
-    layer = channel_layer()
     try:
-        channel = await layer.new_channel()
-        await layer.send(channel, {"type": "ready"})
+        async with listening() as own:
+            await channel_layer().send(own.channel, {"type": "ready"})
+            heard = await own.next(LAYER_SECONDS)
     except (OSError, RedisError) as error:
         return f"The channel layer did not answer: {error}"
-    return "ok"
+    return "ok" if heard else f"The channel layer did not give back an event within {LAYER_SECONDS:.0f} s."
 
 
 async def _node() -> str:

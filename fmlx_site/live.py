@@ -1,7 +1,7 @@
 """Live events between processes: a hint that something changed. The truth is the database row."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ async def announce(group: str, type_: str, **fields: Any) -> None:
     """Tell everybody who listens. A layer that is down costs liveness, never the work."""
     layer = channel_layer()
     try:
-        await layer.group_send(group, {"type": type_, **fields})
+        await _in_whole(layer.group_send(group, {"type": type_, **fields}))
     except (ChannelFull, OSError, RedisError) as error:
         log.warning("Live event was not delivered.", group=group, type=type_, reason=str(error))
 
@@ -33,38 +33,58 @@ async def announce(group: str, type_: str, **fields: Any) -> None:
 class Listener:
     """A subscription: the next event, or None when none came in time."""
 
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
+    channel = ""
+
+    def __init__(self, groups: Collection[str]) -> None:
+        self._groups = groups
         self._receiving: asyncio.Task[Event] | None = None
+
+    async def join(self) -> None:
+        layer = channel_layer()
+        self.channel = await layer.new_channel()
+        for group in self._groups:
+            await layer.group_add(group, self.channel)
 
     async def next(self, wait_seconds: float) -> Event | None:
         # One receive is kept across calls: a layer takes a cancelled receive for the listener's end.
-        self._receiving = self._receiving or asyncio.create_task(channel_layer().receive(self._channel))
+        self._receiving = self._receiving or asyncio.create_task(channel_layer().receive(self.channel))
         done, _pending = await asyncio.wait({self._receiving}, timeout=wait_seconds)
         if not done:
             return None
         event, self._receiving = self._receiving.result(), None
         return event
 
-    async def close(self) -> None:
+    async def leave(self) -> None:
         # Cancelling a receive is also how the Redis layer is told to unsubscribe the channel.
-        receiving = self._receiving or asyncio.create_task(channel_layer().receive(self._channel))
+        receiving = self._receiving or asyncio.create_task(channel_layer().receive(self.channel))
         await asyncio.sleep(0)
         receiving.cancel()
         with suppress(asyncio.CancelledError):
             await receiving
+        for group in self._groups:
+            await channel_layer().group_discard(group, self.channel)
 
 
 @asynccontextmanager
 async def listening(*groups: str) -> AsyncIterator[Listener]:
-    layer = channel_layer()
-    channel = await layer.new_channel()
-    for group in groups:
-        await layer.group_add(group, channel)
-    listener = Listener(channel)
+    listener = Listener(groups)
     try:
+        await _in_whole(listener.join())
         yield listener
     finally:
-        await listener.close()
-        for group in groups:
-            await layer.group_discard(group, channel)
+        if listener.channel:
+            await _in_whole(listener.leave())
+
+
+async def _in_whole(call: Coroutine[Any, Any, None]) -> None:
+    """A cancel waits until the layer is through, and then stands.
+
+    redis-py sends inside `asyncio.wait_for`, which on Python 3.11 loses a cancel that comes as it ends: who was
+    told to stop never did.
+    """
+    calling = asyncio.ensure_future(call)
+    try:
+        await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        await asyncio.gather(calling, return_exceptions=True)
+        raise

@@ -51,7 +51,8 @@ class Connection:
         """The worker is gone: take in what it said last, then let go of the socket."""
         self._mailbox.unbound()
         with contextlib.suppress(TimeoutError):  # a process that is not the worker's may hold the other end
-            await asyncio.wait_for(self._closed.wait(), DRAIN_SECONDS)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._closed.wait()
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         await self._closed.wait()

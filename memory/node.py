@@ -250,7 +250,8 @@ class LocalNode:
             except Exception:
                 log.exception("books_not_written", message="It is tried again in a second.")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), BOOKS_SECONDS)
+                async with asyncio.timeout(BOOKS_SECONDS):
+                    await self._closing.wait()
 
     def _hold_to_tolerance(self) -> None:
         """As it is set now, also for workers that were started before."""

@@ -92,7 +92,8 @@ class Worker(abc.ABC):
     async def greet(self) -> None:
         """Wait for its hello. Raises LaunchFailed with the end of its log."""
         try:
-            hello = await asyncio.wait_for(asyncio.shield(self.connection.hello), HELLO_SECONDS)
+            async with asyncio.timeout(HELLO_SECONDS):
+                hello = await asyncio.shield(self.connection.hello)
         except TimeoutError:
             raise LaunchFailed(self._no_hello(f"did not say hello within {HELLO_SECONDS:.0f} s")) from None
         if hello is None:
@@ -113,7 +114,8 @@ class Worker(abc.ABC):
 
     async def _gone_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self.gone.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.gone.wait()
         except TimeoutError:
             return False
         return True

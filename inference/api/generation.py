@@ -175,7 +175,8 @@ class Merged:
         if len(self._answers) == 1:
             return 0, await self._answers[0].next(KEEP_ALIVE_SECONDS)
         try:
-            number, said = await asyncio.wait_for(self._said.get(), KEEP_ALIVE_SECONDS)
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                number, said = await self._said.get()
         except TimeoutError:
             return 0, []
         if isinstance(said, FmlxError):

@@ -1,5 +1,6 @@
 """Live events from one process to another, through Redis."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from fmlx_site.live import announce, listening
 from tests.early import ROOT
 
 LISTEN = """
@@ -51,3 +53,22 @@ def test_what_one_process_announces_another_hears_in_order(redis_url: str) -> No
     assert [event["type"] for event in videos] == ["video.changed", "video.deleted"]
     assert videos[0]["video"] == {"id": "video_1", "prompt": "шар 红球"}
     assert videos[0]["key"] == 7
+
+
+@pytest.mark.servers
+async def test_who_is_told_to_stop_stops_wherever_it_is_with_the_layer() -> None:
+    """redis-py on Python 3.11 loses a cancel that comes as a command has been sent."""
+
+    async def hears_and_tells() -> None:
+        async with listening("videos", "nodes") as heard:
+            while True:
+                await heard.next(0.01)
+                await announce("videos", "video.changed")
+
+    for steps in range(0, 300, 2):
+        running = asyncio.create_task(hears_and_tells())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _late = await asyncio.wait({running}, timeout=5)
+        assert done, f"It runs on, cancelled after {steps} steps."

@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from inference.models import ApiKey, ModelFolder
 from memory.models import Node
@@ -9,7 +12,8 @@ from videos.models import VideoJob
 @pytest.fixture
 def node(db):
     room = {"ceiling_bytes": 2**34, "largest_bytes": 2**34, "ceiling_terms": {"inputs": {"backend": "metal"}}}
-    return Node.objects.create(name="here", boot_id="1", pid=1, **room)
+    silent = timezone.now() - timedelta(minutes=5)  # who takes its name need not wait to see whether it lives
+    return Node.objects.create(name="here", boot_id="1", pid=1, heartbeat_at=silent, **room)
 
 
 @pytest.fixture
