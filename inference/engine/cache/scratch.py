@@ -74,7 +74,8 @@ def _remove_if_left(folder: Path) -> None:
         return
     try:
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except FileNotFoundError:  # who was sweeping it died
+        shutil.rmtree(folder, ignore_errors=True)
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
