@@ -18,6 +18,7 @@ from inference.options import CACHE_BYTES, PATIENCE_SECONDS
 from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
 from memory.environments import runtime_python
 from memory.models import Lease
+from memory.options import ENGINE_MARGIN
 
 log = structlog.get_logger(__name__)
 KIND = "engine"
@@ -80,7 +81,8 @@ class Resident:
         resident._in_background(resident._read(progress))
         patience = PATIENCE_SECONDS.value
         cache = {"folder": str(settings.FMLX.cache), "quota_bytes": CACHE_BYTES.value}
-        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True, "patience": patience}
+        spec: Event = {"model_dir": folder.path, "lease_bytes": lease.bytes, "lease_grows": True}
+        spec |= {"margin_bytes": ENGINE_MARGIN.value, "patience": patience}
         spec |= {"task": task} if task in WORKERS else {}
         spec |= {"cache": cache, **({"context_limit": limit} if limit else {})}
         await worker.send("start", spec=spec)

@@ -8,9 +8,10 @@ from pathlib import Path
 from inference.client import Event
 from inference.engine.bounds import KV_STEP, Bounds
 from inference.engine.dimensions import read
-from inference.engine.gate import FLOOR_TOKENS, LEAST_MARGIN, MARGIN_SHARE, MOST_MARGIN
+from inference.engine.gate import FLOOR_TOKENS, LEAST_MARGIN, margin_beside
 from inference.options import WORK_BYTES
 from memory.device import read_device
+from memory.options import ENGINE_MARGIN
 
 MIB = 1024**2
 MOST_TOKENS = 100_000_000  # beyond any context there is
@@ -33,8 +34,8 @@ def need_of(folder: Path, known: Event | None = None) -> Need:
     """What to promise an engine that is about to load a folder; `known` is what it said of itself the last time."""
     weights = weights_in_memory(folder, widened=read_device() is None)
     base = known["gate"].get("base_bytes", BASE_BYTES) if known else BASE_BYTES + weights
-    least = min(LEAST_WORK_BYTES, WORK_BYTES.value)
-    return Need(base + least, base + _work_bytes(weights))
+    base += max(0, ENGINE_MARGIN.value - LEAST_MARGIN)
+    return Need(base + min(LEAST_WORK_BYTES, WORK_BYTES.value), base + _work_bytes(weights))
 
 
 def lease_of(facts: Event, gate: Event) -> int:
@@ -54,12 +55,12 @@ class ContextNeed:
 
     base: int
     bounds: Bounds
+    least_margin: int = LEAST_MARGIN
 
     def bytes(self, tokens: int) -> int:
         promised = self.bounds.cache(1, tokens + KV_STEP)
         needed = self.base + self.bounds.request(tokens, promised, 1, FLOOR_TOKENS)
-        margin = min(MOST_MARGIN, max(LEAST_MARGIN, -(-needed // (MARGIN_SHARE - 1))))  # a share of the lease itself
-        return max(self.base + LEAST_WORK_BYTES, needed + margin)
+        return max(self.base + LEAST_WORK_BYTES, needed + margin_beside(needed, self.least_margin))
 
     def tokens(self, most: int) -> int:
         """The longest prompt for which `most` bytes are enough; 0 if none is."""
@@ -76,7 +77,9 @@ def context_need(folder: Path, backend: str, known: Event | None = None) -> Cont
     dimensions = read(json.loads((folder / "config.json").read_text()))
     base = known["gate"].get("base_bytes", 0) if known else 0
     return ContextNeed(
-        base or BASE_BYTES + weights_in_memory(folder, widened=on_cpu), Bounds(dimensions, 4 if on_cpu else 2, backend)
+        base or BASE_BYTES + weights_in_memory(folder, widened=on_cpu),
+        Bounds(dimensions, 4 if on_cpu else 2, backend),
+        ENGINE_MARGIN.value,
     )
 
 

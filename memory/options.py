@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fmlx_site.options import Group, Option, Values, in_effect, of_group
-from fmlx_site.units import GIB, IN_GIB, IN_MIB, PERCENT, SECONDS
+from fmlx_site.units import GIB, IN_GIB, IN_MIB, MIB, PERCENT, SECONDS
 from memory.ceiling import RECLAIMED_SHARE, Tier, scaled_reserve
 from memory.machine import read_machine
 from memory.models import Node
@@ -123,6 +123,26 @@ TOLERANCE_SHARE = Option[float](
     least=0.0,
     most=1.0,
     weaker="above",
+)
+ENGINE_MARGIN = Option[int](
+    "memory_engine_margin_bytes",
+    MEMORY,
+    gettext_lazy("Margin of a language model"),
+    gettext_lazy("So much of its lease stays free at least, a 64th part where that is more. From the next load on."),
+    default=8 * MIB,
+    unit=IN_MIB,
+    least=8 * MIB,
+    most=64 * GIB,
+)
+VIDEO_MARGIN = Option[float](
+    "memory_video_margin_share",
+    MEMORY,
+    gettext_lazy("Margin of a video"),
+    gettext_lazy("Promised to a clip on top of what it is predicted to need, as a share of that."),
+    default=0.0,
+    unit=PERCENT,
+    least=0.0,
+    most=1.0,
 )
 SAMPLE_SECONDS = Option[float](
     "memory_sample_seconds",

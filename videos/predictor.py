@@ -5,6 +5,7 @@ from typing import Any
 
 from fmlx_site.environment import GIB
 from inference.models import ModelFolder
+from memory.options import VIDEO_MARGIN
 from videos import options
 from videos.models import Calibration
 from videos.shape import FRAMES_PER_LATENT, SIDE_MULTIPLE
@@ -66,10 +67,11 @@ class Predictor:
     otherwise: "Predictor | None" = None
     staged: bool = False  # each step has a worker of its own
     low_ram: bool = True  # one component's weights at a time
+    extra_share: float = 0.0  # of the prediction, on top of it
 
     def peak(self, width: int, height: int, frames: int, step: str = "") -> int:
         """Bytes to promise a clip of this shape, or a worker that does one step of it."""
-        own = self.measured_peak(width, height, frames, step) + self.constants.margin
+        own = int((self.measured_peak(width, height, frames, step) + self.constants.margin) * (1 + self.extra_share))
         if self.otherwise and tokens_of(width, height) > self.measured_tokens:
             return max(own, self.otherwise.peak(width, height, frames, step))
         return own
@@ -128,7 +130,8 @@ def built_in(folder: ModelFolder) -> Predictor:
 
 def predictor_of(folder: ModelFolder) -> Predictor:
     """By what `manage.py measure` found out about this model on this node, if it ever did. Synchronous."""
-    known = replace(built_in(folder), staged=options.STAGED.value, low_ram=options.LOW_RAM.value)
+    extra = VIDEO_MARGIN.value
+    known = replace(built_in(folder), staged=options.STAGED.value, low_ram=options.LOW_RAM.value, extra_share=extra)
     measured = Calibration.objects.filter(
         node=folder.node_id, model=folder.name, pipeline=folder.pipeline, backend=folder.node.backend
     ).first()

@@ -44,6 +44,11 @@ class Lender(Protocol):
     def give_back(self, bytes_: int) -> int: ...
 
 
+def margin_beside(held: int, least: int = LEAST_MARGIN) -> int:
+    """Bytes of margin in the smallest lease that holds so many bytes besides; it is a share of the lease itself."""
+    return max(least, min(MOST_MARGIN, held // (MARGIN_SHARE - 1) + 1))
+
+
 @dataclass(slots=True)
 class Gate:
     """`margin` starts at a share of the lease and only grows: by the most that a forward went over its bound."""
@@ -53,6 +58,7 @@ class Gate:
     base: int = 0
     outside: int = 0
     learned: int = 0
+    least_margin: int = LEAST_MARGIN
     on_resize: Callable[[int], None] = lambda _lease: None  # what else follows the lease, in bytes
     decisions: Decisions = field(default_factory=Decisions)
     worst: float = 0.0
@@ -61,12 +67,12 @@ class Gate:
 
     @property
     def margin(self) -> int:
-        return max(LEAST_MARGIN, min(MOST_MARGIN, self.lease // MARGIN_SHARE)) + self.learned
+        return max(self.least_margin, min(MOST_MARGIN, self.lease // MARGIN_SHARE)) + self.learned
 
     def lease_for(self, need: int) -> int:
         """The lease in which so many bytes beside the base would fit, its margin included."""
         held = self.base + self.learned + need
-        return held + max(LEAST_MARGIN, min(MOST_MARGIN, held // (MARGIN_SHARE - 1) + 1))
+        return held + margin_beside(held, self.least_margin)
 
     def settle(self) -> None:
         """Nothing is in use: what is held now is the base that every promise stands on."""

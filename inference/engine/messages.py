@@ -4,8 +4,10 @@ Sizes are bytes, times seconds, ids strings that the node chooses and never uses
 about a request is `event` with a `phase`. Fields not named here are ignored; a field that is `null` is absent.
 
 node → engine
-    start    {spec: {model_dir, lease_bytes, lease_grows?=false, context_limit?, decode_gap_ms?=50, max_sequences?=64,
-              max_waiting?=1024, patience?=5.0, cache?: {folder?, quota_bytes?, hot_bytes?}}}
+    start    {spec: {model_dir, lease_bytes, lease_grows?=false, margin_bytes?=8 MiB, context_limit?,
+              decode_gap_ms?=50, max_sequences?=64, max_waiting?=1024, patience?=5.0,
+              cache?: {folder?, quota_bytes?, hot_bytes?}}}
+             `margin_bytes` of the lease are kept free at least, a 64th part of it where that is more;
              `context_limit` tokens, at most the model's own; `max_sequences` decode at once; `max_waiting` requests
              may wait; `patience`: how long a request that does not fit now waits for room before it is refused.
              `cache` is of the prefix cache: `folder` and `quota_bytes` of its blocks on the SSD, without which they

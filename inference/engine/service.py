@@ -52,7 +52,7 @@ def _serve(channel: Channel, chosen: Settings, follow: Callable[[int], None]) ->
     tested = self_test(loaded)
     loaded.dimensions = tested.dimensions
     readings = LiveReadings()
-    gate = Gate(readings, chosen.lease_bytes, on_resize=follow)
+    gate = Gate(readings, chosen.lease_bytes, least_margin=chosen.margin_bytes, on_resize=follow)
     gate.settle()
     _require_room(gate)
     prefixes = _prefixes(loaded, chosen, gate)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.engine.gate import LEAST_MARGIN
 from memory.protocol import WorkerFailed
 
 MOST_CHOICES = 16  # a request's choices decode together, so there must be room for them
@@ -17,6 +18,7 @@ class Settings:
     model_dir: Path
     lease_bytes: int
     lease_grows: bool = False
+    margin_bytes: int = LEAST_MARGIN  # of the lease, kept free at least
     context_limit: int | None = None
     decode_gap: float = 0.05
     max_sequences: int = 64
@@ -36,6 +38,7 @@ def read(spec: Mapping[str, Any]) -> Settings:
             model_dir=Path(given["model_dir"]),
             lease_bytes=int(given["lease_bytes"]),
             lease_grows=given.get("lease_grows", False) is True,
+            margin_bytes=int(given.get("margin_bytes", LEAST_MARGIN)),
             context_limit=int(given["context_limit"]) if "context_limit" in given else None,
             decode_gap=float(given.get("decode_gap_ms", 50)) / 1000,
             max_sequences=max(MOST_CHOICES, int(given.get("max_sequences", 64))),

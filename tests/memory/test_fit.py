@@ -9,8 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from fmlx_site.options import STORED
 from inference.models import ModelFolder
-from inference.room import context_need
+from inference.room import context_need, need_of
 from memory import gib
 from memory.ceiling import GIB, Ceiling
 from memory.ledger import Ledger
@@ -67,6 +68,14 @@ def needed(folder: Path, tokens: int) -> int:
 
 def test_a_context_that_fits_now(site: Client, folder: Path) -> None:
     assert f"here: It would start now. {gib(needed(folder, 8192))} is needed, and 40.00 GiB" in ask(site, 8192)
+
+
+def test_a_chosen_margin_is_part_of_what_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, promised = needed(folder, 8192), need_of(folder)
+    monkeypatch.setattr(STORED, "now", {"memory_engine_margin_bytes": 2 * GIB})
+    assert needed(folder, 8192) > usual + GIB
+    more = need_of(folder)
+    assert {more.least - promised.least, more.wanted - promised.wanted} == {2 * GIB - 8 * 1024**2}
 
 
 def test_a_context_that_fits_when_others_have_ended(site: Client, folder: Path, ledger: Ledger) -> None:

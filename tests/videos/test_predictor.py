@@ -2,9 +2,10 @@
 
 import pytest
 
+from fmlx_site.options import STORED
 from inference.models import ModelFolder
 from memory.models import Node
-from videos.predictor import CONSTANTS, built_in
+from videos.predictor import CONSTANTS, built_in, predictor_of
 
 MIB, GB = 1024**2, 1000**3
 DEMO = {"heads": 4, "decoder_width": 8}
@@ -74,3 +75,10 @@ def test_the_largest_size_fits_and_is_of_about_the_same_shape() -> None:
     assert predict(model, width, height, 17) <= 3 * GB
     assert 1.6 < width / height < 2.0
     assert built_in(model).largest_size(1280, 720, 17, GB) is None
+
+
+@pytest.mark.django_db
+def test_a_chosen_margin_comes_on_top(model: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = predictor_of(model).peak(64, 64, 17)
+    monkeypatch.setattr(STORED, "now", {"memory_video_margin_share": 0.25})
+    assert predictor_of(model).peak(64, 64, 17) == usual * 5 // 4

@@ -45,7 +45,7 @@ def _serve(channel: Channel, chosen: Settings, task: str, follow: Callable[[int]
     texts = _texts(chosen.model_dir, loaded, limit)
     tested = _self_test(loaded)
     readings = LiveReadings()
-    gate = Gate(readings, chosen.lease_bytes, on_resize=follow)
+    gate = Gate(readings, chosen.lease_bytes, least_margin=chosen.margin_bytes, on_resize=follow)
     gate.settle()
     _require_room(gate)
     encoder = Encoder(loaded, chosen, gate, channel)

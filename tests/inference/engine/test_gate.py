@@ -67,6 +67,15 @@ def test_a_bound_passes_up_to_the_lease_less_the_margin() -> None:
     assert not gate.allows(free + 1)
 
 
+def test_a_chosen_margin_counts_where_it_is_more_than_the_leases_own() -> None:
+    machine = Machine(active=4 * GIB, footprint=5 * GIB)
+    assert Gate(machine, 10 * GIB, least_margin=MIB).margin == 10 * GIB // 64
+    gate = Gate(machine, 10 * GIB, least_margin=GIB)
+    gate.settle()
+    assert (gate.margin, gate.room()) == (GIB, 4 * GIB)
+    assert gate.lease_for(2 * GIB) == 8 * GIB
+
+
 def test_a_full_reuse_pool_refuses_nobody() -> None:
     machine = Machine(active=4 * GIB, footprint=5 * GIB)
     gate = settled(machine)
