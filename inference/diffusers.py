@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from inference.unserved import Unserved
+from inference.unserved import gettext_noop as _
+
 # A root's `_class_name` and whether it has a second expert → the pipeline of mlx-gen that runs it.
 PIPELINES = {
     ("WanPipeline", True): "wan2.2-t2v-a14b",
@@ -15,21 +18,17 @@ DENOISERS = ("transformer", "transformer_2")
 INDEX_SUFFIX = ".safetensors.index.json"
 
 
-class Unusable(Exception):
-    """Why a folder is not served, as a sentence."""
-
-
 def pipeline_of(root: Path) -> str:
-    """Raises Unusable for a pipeline this server has no runtime for, or a root that is not whole."""
+    """Raises Unserved for a pipeline this server has no runtime for, or a root that is not whole."""
     index = read_json(root / "model_index.json")
     name = index.get("_class_name")
     if not name:
-        raise Unusable("model_index.json names no pipeline class.")
+        raise Unserved(_("model_index.json names no pipeline class."))
     wanted = [part for part in COMPONENTS if isinstance(index.get(part), list) and index[part][0]]
     pipeline = PIPELINES.get((str(name), "transformer_2" in wanted))
     if not pipeline:
         served = ", ".join(sorted({cls for cls, _ in PIPELINES}))
-        raise Unusable(f"{name} pipelines are not served; these are: {served}.")
+        raise Unserved(_("%(name)s pipelines are not served; these are: %(served)s."), name=str(name), served=served)
     for part in wanted:
         _check_component(root / part)
     return pipeline
@@ -37,22 +36,23 @@ def pipeline_of(root: Path) -> str:
 
 def _check_component(folder: Path) -> None:
     if not folder.is_dir():
-        raise Unusable(f"The component {folder.name} is missing: the download is not complete.")
+        raise Unserved(_("The component %(part)s is missing: the download is not complete."), part=folder.name)
     if folder.name != "tokenizer":
         check_weights(folder)
 
 
 def check_weights(folder: Path) -> None:
-    """Raises Unusable when a folder's safetensors are missing, short, or still being downloaded."""
+    """Raises Unserved when a folder's safetensors are missing, short, or still being downloaded."""
     if list(folder.glob("*.incomplete")) or list(folder.glob("*.part")):
-        raise Unusable(f"A file in {folder.name} is still being downloaded.")
+        raise Unserved(_("A file in %(folder)s is still being downloaded."), folder=folder.name)
     present = {file.name for file in folder.glob("*.safetensors")}
     for index in folder.glob(f"*{INDEX_SUFFIX}"):
         missing = set(read_json(index).get("weight_map", {}).values()) - present
         if missing:
-            raise Unusable(f"{len(missing)} weight files of {folder.name} are missing, {min(missing)} for one.")
+            text = _("Weight files of %(folder)s that are missing: %(count)s, %(file)s for one.")
+            raise Unserved(text, count=len(missing), folder=folder.name, file=min(missing))
     if not present:
-        raise Unusable(f"There are no safetensors weights in {folder.name}.")
+        raise Unserved(_("There are no safetensors weights in %(folder)s."), folder=folder.name)
     for name in present:
         _check_length(folder / name)
 
@@ -64,10 +64,12 @@ def _check_length(file: Path) -> None:
             length = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(length)) if length <= file.stat().st_size else None
     except (ValueError, OSError) as error:
-        raise Unusable(f"{file.parent.name}/{file.name} is not a safetensors file: {error}.") from None
+        text = _("%(file)s is not a safetensors file: %(why)s.")
+        raise Unserved(text, file=f"{file.parent.name}/{file.name}", why=str(error)) from None
     ends = [t["data_offsets"][1] for name, t in (header or {}).items() if name != "__metadata__"]
     if header is None or file.stat().st_size < 8 + length + max(ends, default=0):
-        raise Unusable(f"{file.parent.name}/{file.name} is shorter than its header says: the download is not complete.")
+        text = _("%(file)s is shorter than its header says: the download is not complete.")
+        raise Unserved(text, file=f"{file.parent.name}/{file.name}")
 
 
 def weight_bytes(folder: Path) -> int:
@@ -95,11 +97,11 @@ def sizes_of(root: Path) -> dict[str, int]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises Unusable for a file that cannot be read as a JSON object."""
+    """Raises Unserved for a file that cannot be read as a JSON object."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise Unusable(f"{path.name} cannot be read: {error}.") from None
+        raise Unserved(_("%(file)s cannot be read: %(why)s."), file=path.name, why=str(error)) from None
     if not isinstance(value, dict):
-        raise Unusable(f"{path.name} is not a JSON object.")
+        raise Unserved(_("%(file)s is not a JSON object."), file=path.name)
     return value

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference.diffusers import Unusable, check_weights, pipeline_of, read_json, resident_bytes, sizes_of
-from inference.engine.encoder.checkpoint import Plan, Unsuitable, plan
+from inference.diffusers import check_weights, pipeline_of, read_json, resident_bytes, sizes_of
+from inference.engine.encoder.checkpoint import Plan, plan
 from inference.models import ModelFolder
+from inference.unserved import Unserved
+from inference.unserved import gettext_noop as _
+from memory.sentences import Part
 
 MARKERS = ("model_index.json", "config.json")
 HUB_PREFIX = "models--"
@@ -19,7 +22,7 @@ Type = ModelFolder.Type
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A folder that looks like a model. `skipped_because` is a sentence when it is not served."""
+    """A folder that looks like a model. `skipped_because` is a sentence when it is not served, with its parts."""
 
     name: str
     path: Path
@@ -32,6 +35,7 @@ class Found:
     defaults: dict[str, Any] = field(default_factory=dict)
     rank: int = 0
     skipped_because: str = ""
+    skipped_said: list[Part] = field(default_factory=list)
 
 
 def scan(folders: Iterable[Path]) -> list[Found]:
@@ -41,7 +45,7 @@ def scan(folders: Iterable[Path]) -> list[Found]:
     for name, path in (pair for folder in folders for pair in _roots(folder)):
         model = _look(name, path)
         if model.type and name in names:
-            model = Found(name, path, skipped_because=f"Another folder is served as {name} already.")
+            model = _skipped(name, path, Unserved(_("Another folder is served as %(name)s already."), name=name))
         names |= {name} if model.type else set()
         found.append(model)
     return found
@@ -93,8 +97,14 @@ def _look(name: str, path: Path) -> Found:
         if (path / "model_index.json").is_file():
             return _video(name, path)
         return _language(name, path)
-    except (Unusable, Unsuitable, OSError) as reason:
-        return Found(name, path, skipped_because=str(reason))
+    except Unserved as reason:
+        return _skipped(name, path, reason)
+    except OSError as error:
+        return Found(name, path, skipped_because=str(error))
+
+
+def _skipped(name: str, path: Path, reason: Unserved) -> Found:
+    return Found(name, path, skipped_because=str(reason), skipped_said=reason.parts)
 
 
 def _video(name: str, path: Path) -> Found:
@@ -116,19 +126,21 @@ def _own_settings(path: Path) -> dict[str, Any]:
     """What the folder says of itself, if it does: request defaults, and its rank among the models to choose from."""
     own = read_json(path / OWN_SETTINGS) if (path / OWN_SETTINGS).is_file() else {}
     if not isinstance(own.get("defaults", {}), dict) or not isinstance(own.get("rank", 0), int):
-        raise Unusable(f"In {OWN_SETTINGS}, 'defaults' must be an object and 'rank' a whole number.")
+        raise Unserved(_("In %(file)s, 'defaults' must be an object and 'rank' a whole number."), file=OWN_SETTINGS)
     return own
 
 
 def _language(name: str, path: Path) -> Found:
     config = read_json(path / "config.json")
     if "_class_name" in config:
-        raise Unusable(f"This is a component of a diffusers pipeline ({config['_class_name']}), not a model.")
+        text = _("This is a component of a diffusers pipeline (%(component)s), not a model.")
+        raise Unserved(text, component=str(config["_class_name"]))
     own = _own_settings(path)
     try:
         encoder = plan(path, config, own.get("type", ""))
     except (KeyError, TypeError, ValueError) as error:
-        raise Unusable(f"What its configuration says of embeddings cannot be read: {error!r}.") from error
+        text = _("What its configuration says of embeddings cannot be read: %(why)s.")
+        raise Unserved(text, why=repr(error)) from error
     return _encoder(name, path, encoder, own) if encoder else _chat(name, path, config, own)
 
 
@@ -149,7 +161,8 @@ def _encoder(name: str, path: Path, made: Plan, own: dict[str, Any]) -> Found:
 def _chat(name: str, path: Path, config: dict[str, Any], own: dict[str, Any]) -> Found:
     architectures = config.get("architectures") or []
     if not any("CausalLM" in str(architecture) for architecture in architectures):
-        raise Unusable(f"config.json names no architecture that is served (it names {architectures or 'none'}).")
+        text = _("config.json names no architecture that is served (it names: %(named)s).")
+        raise Unserved(text, named=", ".join(map(str, architectures)) or "-")
     check_weights(path)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors"))
     return Found(

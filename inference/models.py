@@ -273,6 +273,7 @@ class ModelFolder(models.Model):
     defaults = models.JSONField(default=dict, help_text=_("Request defaults from the folder's own fmlx.json."))
     rank = models.SmallIntegerField(default=0, help_text=_("Below 0 for demos: a real model is chosen before them."))
     skipped_because = models.TextField(blank=True)
+    skipped_said = models.JSONField(default=list, help_text=_("The same, to be said in the reader's language."))
     found_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -34,14 +34,16 @@ def store(node_id: int, found: Iterable[Found]) -> None:
             defaults=model.defaults,
             rank=model.rank,
             skipped_because=model.skipped_because,
+            skipped_said=model.skipped_said,
         )
         for model in found
     ]
     fields = ["name", "type", "pipeline", "size_bytes", "resident_bytes", "sizes", "context_window", "defaults", "rank"]
+    fields += ["skipped_because", "skipped_said"]
     with transaction.atomic():
         ModelFolder.objects.filter(node_id=node_id).exclude(path__in=[row.path for row in rows]).delete()
         ModelFolder.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["node", "path"], update_fields=[*fields, "skipped_because"]
+            rows, update_conflicts=True, unique_fields=["node", "path"], update_fields=fields
         )
 
 

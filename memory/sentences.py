@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 Part = dict[str, Any]  # {"say": name, figure: value…}, or {"say": TEXT, "text": …} for what was said in plain words
@@ -84,7 +85,7 @@ def parts_of(text: str) -> list[Part]:
 
 
 def spell(parts: list[Part]) -> list[tuple[str, Part]]:
-    """Each part in the language that is active; one whose name is not known any more is its name."""
+    """Each part in the language that is active; one whose name is no sentence's is a text itself."""
     return [(_spell(part), part) for part in parts]
 
 
@@ -96,7 +97,7 @@ def _spell(part: Part) -> str:
     if part["say"] == TEXT:
         return str(part["text"])
     figures = {name: gib(value) if name in SIZES else value for name, value in part.items()}
-    return str(SENTENCES.get(part["say"], part["say"])) % figures
+    return str(SENTENCES.get(part["say"]) or gettext(part["say"])) % figures
 
 
 def gib(size: int) -> str:

@@ -2,8 +2,12 @@ import json
 import struct
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from inference.discovery import scan
+from inference.shelf import store
+from memory.models import Node
 
 
 def weights(path, *, cut=0):
@@ -129,6 +133,20 @@ def test_a_folder_that_cannot_be_served_says_why(tmp_path, damage, says):
     found = only(tmp_path)
     assert found.type == ""
     assert says in found.skipped_because
+
+
+@pytest.mark.django_db
+def test_the_reason_is_read_in_the_readers_language(tmp_path):
+    (chat(tmp_path / "half") / "model.safetensors").unlink()
+    node = Node.objects.create(name="here", boot_id="1", pid=1)
+    store(node.pk, scan([tmp_path]))
+    site = Client()
+    site.force_login(User.objects.create_superuser("admin", password="a long password"))
+    shown = [
+        site.get("/models/", headers={"Accept-Language": name}).content.decode() for name in ("en", "ru", "zh-hans")
+    ]
+    for words, page in zip(("There are no", "нет весов", "没有 safetensors"), shown, strict=True):
+        assert words in page
 
 
 def test_a_component_and_an_unknown_architecture_are_not_models(tmp_path):

@@ -1,4 +1,4 @@
-"""What a folder says of itself: does it make vectors or scores of texts, and how? Standard library only.
+"""What a folder says of itself: does it make vectors or scores of texts, and how? Without Django.
 
 Pooling and length are those of the sentence-transformers files beside the weights (`modules.json`, `1_Pooling`,
 `sentence_bert_config.json`). Without them it is what that library does without them: the mean, and for Qwen3, which has
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from inference.unserved import Unserved
+from inference.unserved import gettext_noop as _
 
 Task = Literal["embedding", "rerank"]
 Pooling = Literal["mean", "cls", "last"]
@@ -34,10 +37,6 @@ NO_LIMIT = 2**31  # transformers writes a huge number for a tokenizer without on
 DOT = ("dot", "dot_product")
 
 
-class Unsuitable(Exception):
-    """It is such a model, and cannot be served. The message is a full sentence."""
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`window` counts tokens of one input, special ones included; `width` is a vector's length. `head` is what makes a
@@ -58,7 +57,7 @@ def plan(folder: Path, config: Mapping[str, Any], task: str = "") -> Plan | None
     """None when the folder is of another kind. `task` is what somebody decided that it is, in place of what it seems.
 
     Raises:
-        Unsuitable, OSError, ValueError
+        Unserved, OSError, ValueError
     """
     head = _head(folder, config, task)
     if not head and not _is_embedding(folder, config, task):
@@ -66,7 +65,8 @@ def plan(folder: Path, config: Mapping[str, Any], task: str = "") -> Plan | None
     family = FAMILIES.get(str(config.get("model_type")))
     if family is None:
         known = ", ".join(sorted(FAMILIES))
-        raise Unsuitable(f"Its network {config.get('model_type')!r} is not served for embeddings; those are: {known}.")
+        text = _("Its network %(network)s is not served for embeddings; those are: %(known)s.")
+        raise Unserved(text, network=str(config.get("model_type")), known=known)
     _check(config, family)
     window = _window(folder, config, family)
     if head:
@@ -88,7 +88,7 @@ def _head(folder: Path, config: Mapping[str, Any], task: str) -> Literal["", "cl
     if any("ForSequenceClassification" in name for name in _architectures(config)):
         labels = config.get("num_labels") or len(config.get("id2label") or ()) or 2  # transformers' default
         if labels != 1:
-            raise Unsuitable(f"It sorts texts into {labels} classes; a reranker gives one score.")
+            raise Unserved(_("It sorts texts into %(count)s classes; a reranker gives one score."), count=labels)
         return "classifier"
     named = "rerank" in folder.name.lower() or task == "rerank"
     return "words" if named and config.get("model_type") == "qwen3" else ""
@@ -112,11 +112,13 @@ def _check(config: Mapping[str, Any], family: str) -> None:
     """What the networks of mlx-embeddings would pass over in silence is refused."""
     activation = config.get("hidden_act", config.get("hidden_activation"))
     if family != "qwen3" and activation not in (None, *ACTIVATIONS):
-        raise Unsuitable(f"Its activation {activation!r} is not served; only {' and '.join(ACTIVATIONS)} is.")
+        text = _("Its activation %(activation)s is not served; these are: %(known)s.")
+        raise Unserved(text, activation=str(activation), known=", ".join(ACTIVATIONS))
     if config.get("position_embedding_type") not in (None, "absolute"):
-        raise Unsuitable(f"Its positions are {config['position_embedding_type']!r}; only absolute ones are served.")
+        text = _("Its positions are %(positions)s; only absolute ones are served.")
+        raise Unserved(text, positions=str(config["position_embedding_type"]))
     if family == "qwen3" and config.get("rope_scaling"):
-        raise Unsuitable("Its rotary positions are scaled (rope_scaling), which is not served for embeddings.")
+        raise Unserved(_("Its rotary positions are scaled (rope_scaling), which is not served for embeddings."))
 
 
 def _window(folder: Path, config: Mapping[str, Any], family: str) -> int:
@@ -135,7 +137,7 @@ def _pooling(folder: Path, family: str) -> Pooling:
     for module in modules:
         kind = str(module.get("type")).rpartition(".")[2]
         if kind not in KNOWN_MODULES:
-            raise Unsuitable(f"Its modules.json has a {kind} module, which is not served.")
+            raise Unserved(_("Its modules.json has a %(kind)s module, which is not served."), kind=kind)
     where = next((str(module.get("path")) for module in modules if str(module.get("type")).endswith("Pooling")), "")
     said = _read(folder / (where or "1_Pooling") / "config.json")
     modes = [name for name, on in said.items() if name.startswith("pooling_mode_") and on is True]
@@ -145,7 +147,8 @@ def _pooling(folder: Path, family: str) -> Pooling:
         return "last" if family == "qwen3" else "mean"
     found = POOLINGS.get(modes[0]) or NAMED_POOLINGS.get(modes[0])
     if len(modes) > 1 or found is None:
-        raise Unsuitable(f"Its pooling {' and '.join(modes)} is not served; cls, mean or last token is.")
+        text = _("Its pooling %(modes)s is not served; cls, mean or last token is.")
+        raise Unserved(text, modes=", ".join(modes))
     return found
 
 

@@ -13,11 +13,12 @@ from mlx.utils import tree_flatten
 from inference.engine.encoder import networks, pooling
 from inference.engine.encoder.batches import Batch
 from inference.engine.encoder.bounds import Bounds
-from inference.engine.encoder.checkpoint import Plan, Unsuitable, plan
+from inference.engine.encoder.checkpoint import Plan, plan
 from inference.engine.encoder.networks import Network
 from inference.engine.messages import Json
 from inference.engine.models import fingerprint, materialise
 from inference.engine.readings import backend
+from inference.unserved import Unserved
 from memory.protocol import WorkerFailed
 
 
@@ -119,7 +120,7 @@ def _planned(folder: Path, task: str) -> tuple[Json, Plan]:
     try:
         config: Json = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         made = plan(folder, config, task)
-    except (OSError, ValueError, KeyError, TypeError, Unsuitable) as error:
+    except (OSError, ValueError, KeyError, TypeError, Unserved) as error:
         raise WorkerFailed("model_unusable", f"{folder.name} cannot be loaded: {error}") from error
     if made is None or (task and made.task != task):
         raise WorkerFailed("model_unusable", f"{folder.name} is not a model for {task or 'embedding or rerank'}.")
