@@ -6,6 +6,7 @@ Standard library only: the site installs them without loading any.
 import hashlib
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -20,7 +21,12 @@ class Damaged(Exception):
 
 
 def names() -> list[str]:
-    return sorted(path.parent.name for path in WEIGHTS.glob(f"*/{SUMS}"))
+    return list(_names_in(WEIGHTS))
+
+
+@lru_cache(maxsize=1)
+def _names_in(weights: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.parent.name for path in weights.glob(f"*/{SUMS}")))
 
 
 def is_demo(folder: Path) -> bool:

@@ -63,12 +63,8 @@ class Catalog:
         for folder in folders:
             if folder.type or (folder.name in decided and decided[folder.name].type):
                 by_name.setdefault(folder.name, []).append(folder)
-        return cls(
-            {
-                name: Served(name, tuple(by_name[name]), decided.get(name) or ModelSettings(name=name))
-                for name in by_name
-            }
-        )
+        undecided = ModelSettings()
+        return cls({name: Served(name, tuple(by_name[name]), decided.get(name, undecided)) for name in by_name})
 
     def find(self, name: str) -> Served:
         """By name, by alias, or by either in another case; with `:profile` behind it, with that profile.
@@ -142,7 +138,7 @@ class Catalog:
 
 
 def _read() -> Catalog:
-    folders = ModelFolder.objects.prefetch_related("node").order_by("name", "pk")
+    folders = ModelFolder.objects.defer("skipped_said").prefetch_related("node").order_by("name", "pk")
     return Catalog.of(folders, ModelSettings.objects.all())
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Case, Exists, OuterRef, When
 from django.db.models.query import QuerySet
 
 from inference.models import ModelFolder
@@ -14,6 +14,7 @@ from videos import jobs
 from videos.models import Artifact, VideoJob
 
 PAGE_LENGTH = 24
+SHOWN_FOLDERS = 12
 
 
 def with_files(rows: QuerySet[VideoJob]) -> QuerySet[VideoJob]:
@@ -90,10 +91,9 @@ def promised_memory() -> list[Promised]:
     return list(nodes.values())
 
 
-def model_folders() -> list[ModelFolder]:
-    """Everything that was found: served first, then what was skipped and why."""
-    found = ModelFolder.objects.prefetch_related("node")
-    return sorted(found, key=lambda folder: (not folder.type, folder.name, folder.node.name))
+def some_folders() -> list[ModelFolder]:
+    """What was found: served first, then what was skipped and why. One more than are shown."""
+    return list(ModelFolder.objects.order_by(Case(When(type="", then=1), default=0), "name", "pk")[: SHOWN_FOLDERS + 1])
 
 
 def video_folders() -> list[ModelFolder]:

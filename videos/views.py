@@ -19,6 +19,7 @@ from fmlx_site.access import allowed
 from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.errors import FmlxError
 from fmlx_site.models import Change
+from inference.models import ModelFolder
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
 from videos.api import serve_preview, serve_variant
@@ -33,14 +34,14 @@ LOG_TAIL_BYTES = 64 * 1024
 @require_http_methods(["GET", "HEAD", "POST"])
 def videos(request: HttpRequest) -> HttpResponse:
     """The list, and the form that adds to it."""
-    folders = pages.model_folders()
+    folders = list(ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).defer("sizes", "skipped_said"))
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}
     if wanted := request.GET.get("again"):
         earlier = VideoJob.objects.filter(pk=wanted).first()
         given = (again(earlier) if earlier else {}) | given
-    return _list(request, VideoForm(folders, initial=given or None), folders)
+    return _list(request, VideoForm(folders, initial=given or None))
 
 
 @permission_required("videos.add_videojob", raise_exception=True)
@@ -59,7 +60,7 @@ def _create(request: HttpRequest, folders: list[Any]) -> HttpResponse:
             return _accepted(request, job, folders)
     if _is_htmx(request):  # 200, as the answer is a form and htmx asked for one
         return render(request, "videos/_form.html", {"form": form})
-    return _list(request, form, folders, status=status)
+    return _list(request, form, status=status)
 
 
 def _submit(form: VideoForm, user_id: int | None) -> VideoJob:
@@ -85,26 +86,27 @@ def _is_htmx(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False))
 
 
-def _list(request: HttpRequest, form: VideoForm, folders: list[Any], status: int = HTTPStatus.OK) -> HttpResponse:
+def _list(request: HttpRequest, form: VideoForm, status: int = HTTPStatus.OK) -> HttpResponse:
     number = request.GET.get("page", "1")
     context = {
         "form": form,
         "page": pages.Page.read(int(number) if number.isascii() and number.isdigit() and int(number) else 1),
         "words": words.for_scripts(),
-        **_aside(folders),
+        **_aside(),
     }
     return render(request, "videos/list.html", context, status=status)
 
 
-def _aside(folders: list[Any]) -> dict[str, Any]:
-    return {"nodes": pages.promised_memory(), "folders": folders}
+def _aside() -> dict[str, Any]:
+    shown = {"folders": pages.some_folders(), "shown_folders": pages.SHOWN_FOLDERS}
+    return {"nodes": pages.promised_memory(), **shown}
 
 
 @allowed("videos.view_videojob")
 @require_safe
 def aside(request: HttpRequest) -> HttpResponse:
     """Memory and models, for a page that is open while they change."""
-    return render(request, "videos/_aside.html", _aside(pages.model_folders()))
+    return render(request, "videos/_aside.html", _aside())
 
 
 @allowed("inference.change_modelfolder")

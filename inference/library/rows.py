@@ -20,6 +20,7 @@ from inference.room import Need, need_of
 from memory.models import Node
 
 PAGE_LENGTH = 50
+HEAVY = ("sizes", "defaults", "skipped_said")  # JSON, which takes longer to read than the rest of a row
 Type = ModelFolder.Type
 
 
@@ -125,8 +126,9 @@ def read_shelf(*, type_: str = "", search: str = "", page: int = 1) -> Shelf:
         if type_ in ("", decided.type or folders[0].type or "skipped") and _matches(search, folders[0], decided)
     ]
     start = (page - 1) * PAGE_LENGTH
-    rooms = _rooms()
-    rows = [_row(folders, decided, states, rooms) for folders, decided in chosen[start : start + PAGE_LENGTH]]
+    shown, rooms = chosen[start : start + PAGE_LENGTH], _rooms()
+    whole = ModelFolder.objects.in_bulk([folder.pk for folders, _decided in shown for folder in folders])
+    rows = [_row([whole.get(one.pk, one) for one in folders], decided, states, rooms) for folders, decided in shown]
     return Shelf(rows, page, -(-len(chosen) // PAGE_LENGTH), counts)
 
 
@@ -143,12 +145,12 @@ Decided = tuple[list[ModelFolder], ModelSettings]
 
 def _read(found: Any) -> tuple[list[Decided], Catalog]:
     """Served folders by their name, and each one that is not served for itself."""
-    folders = list(found.prefetch_related("node").order_by("name", "pk"))
+    folders = list(found.defer(*HEAVY).prefetch_related("node").order_by("name", "pk"))
     settings = list(ModelSettings.objects.all())
-    by_name = {row.name: row for row in settings}
+    by_name, undecided = {row.name: row for row in settings}, ModelSettings()
     together: dict[Any, Decided] = {}
     for folder in folders:
-        decided = by_name.get(folder.name) or ModelSettings(name=folder.name)
+        decided = by_name.get(folder.name, undecided)
         key = folder.name if folder.type or decided.type else folder.pk
         together.setdefault(key, ([], decided))[0].append(folder)
     models = sorted(together.values(), key=lambda one: (not (one[0][0].type or one[1].type), one[0][0].name))
@@ -163,7 +165,7 @@ def _row(folders: list[ModelFolder], decided: ModelSettings, states: Mapping[str
     first = folders[0]
     fits = [Fit.of(one, *rooms[one.node_id]) for one in folders] if first.type in ENGINES else []
     best = min(fits, key=lambda fit: ("fits", "waits", "never").index(fit.verdict), default=None)
-    return Row(first, [one.node.name for one in folders], decided, states.get(first.name, {}), best)
+    return Row(first, [rooms[one.node_id][0].name for one in folders], decided, states.get(first.name, {}), best)
 
 
 Rooms = Mapping[int, tuple[Node, int]]
