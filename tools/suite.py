@@ -45,7 +45,7 @@ def stages() -> list[Stage]:
         Stage("unit", [_python_tests("not integration and not crash and not torch", *ABREAST)]),
         Stage("integration", [_python_tests("integration and not crash and not torch")]),
         Stage("services", [_on_services(_python_tests("servers and not crash"))]),
-        Stage("browser", list(_stories()), needs=ROOT / "tests" / "e2e"),
+        Stage("browser", [_pytest("tests/e2e", *ABREAST)], needs=ROOT / "tests" / "e2e"),
         Stage("crash", [_python_tests("crash", "-s")]),
     ]
 
@@ -80,12 +80,6 @@ def _python_tests(marks: str, *arguments: str) -> list[str | Path]:
 def _pytest(*arguments: str) -> list[str | Path]:
     colour = ["--color=yes"] if sys.stdout.isatty() else []
     return [PYTHON, "-m", "pytest", *colour, f"--durations={SLOWEST}", *arguments]
-
-
-def _stories() -> Iterator[list[str | Path]]:
-    """Each file with a server of its own: what one story changes is not another's."""
-    for path in sorted((ROOT / "tests" / "e2e").glob("test_*.py")):
-        yield _pytest(str(path.relative_to(ROOT)))
 
 
 def _on_services(command: list[str | Path]) -> list[str | Path]:

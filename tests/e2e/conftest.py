@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.early import make_home
+from tests.house import copy_house
 from tests.servers import Server, manage, running
 from tools.system import CHROME_ON_MACOS, CHROMIUM
 
@@ -39,12 +40,19 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home: Path = make_home(tmp_path_factory.mktemp("e2e") / "home")
     manage("migrate", home=home)
     manage("firststart", home=home, env={"FMLX_ADMIN_PASSWORD": PASSWORD})
     manage("makedemo", home=home, timeout=300)
     _never_ends(home / "models" / "demo-hybrid")
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Each file has one of its own: what one story changes is not another's."""
+    home = copy_house(furnished, tmp_path_factory.mktemp("served") / "home")
     with running(home=home, env=ALLOWED) as started:
         yield started
 
@@ -57,25 +65,26 @@ def _never_ends(model: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def base_url(server: Server) -> str:
-    return server.base_url
-
-
-@pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any], base_url: str) -> dict[str, Any]:
-    return {**browser_context_args, "base_url": base_url, "locale": "en-GB", "viewport": {"width": 1280, "height": 900}}
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "locale": "en-GB", "viewport": {"width": 1280, "height": 900}}
 
 
 @pytest.fixture
-def page(context: BrowserContext, base_url: str) -> Iterator[Page]:
+def context(new_context: Callable[..., BrowserContext], server: Server) -> BrowserContext:
+    """Told the address here: the plugin's own `base_url` is one for the whole session."""
+    return new_context(base_url=server.base_url)
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: Server) -> Iterator[Page]:
     """A page whose console stays free of errors and that asks nobody but the server."""
-    yield from _watched(context, base_url)
+    yield from _watched(context, server.base_url)
 
 
 @pytest.fixture
-def tab(context: BrowserContext, base_url: str) -> Iterator[Page]:
+def tab(context: BrowserContext, server: Server) -> Iterator[Page]:
     """A second one, of the same browser."""
-    yield from _watched(context, base_url)
+    yield from _watched(context, server.base_url)
 
 
 def _watched(context: BrowserContext, base_url: str) -> Iterator[Page]:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import PASSWORD, log_in
 from tests.helpers import free_port, wait_for
-from tests.servers import manage, running
+from tests.servers import Server, manage, running
 
 SMALL = {"Width, pixels": "64", "Height, pixels": "64", "Length, frames": "17", "Steps": "4"}
 LONG = {"Width, pixels": "128", "Height, pixels": "128", "Length, frames": "81", "Steps": "100"}
@@ -194,8 +194,8 @@ def test_an_open_page_comes_back_by_itself_after_a_restart(browser: Browser, hom
         context.close()
 
 
-def test_everything_works_without_javascript(browser: Browser, base_url: str) -> None:
-    context = browser.new_context(java_script_enabled=False, base_url=base_url, locale="en-GB")
+def test_everything_works_without_javascript(browser: Browser, server: Server) -> None:
+    context = browser.new_context(java_script_enabled=False, base_url=server.base_url, locale="en-GB")
     try:
         page = context.new_page()
         log_in(page)
