@@ -15,7 +15,10 @@ from tools.places import PYTHON, ROOT, TEST_HOME, VENV
 
 NO_TESTS = 5  # pytest's exit status
 SLOWEST = 10  # tests of each run whose seconds are shown, so that the suite stays quick
-ABREAST = ("-n", "2", "--dist", "loadfile")  # the smallest machine has two cores; what a file's tests share is one's
+# Two processes, as the smallest machine has two cores, and so twice the time for each test. A file stays in one, for
+# what its tests share. The files keep their order: xdist would put those of few tests last, which are the long ones.
+ABREAST = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--timeout=240")
+STARTING = "integration and not crash and not torch"
 SUMMARY = re.compile(r"^(\x1b\[[\d;]*m)*=+ .*(passed|failed|skipped|error|no tests ran).* in .*=+")
 DROPPED = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
 KEPT = "FMLX_TEST_"
@@ -43,7 +46,7 @@ def stages() -> list[Stage]:
         Stage("lint", list(_lint())),
         Stage("types", [[VENV / "bin" / "mypy", "."]]),
         Stage("unit", [_python_tests("not integration and not crash and not torch", *ABREAST)]),
-        Stage("integration", [_python_tests("integration and not crash and not torch")]),
+        Stage("integration", list(_starting())),
         Stage("services", [_on_services(_python_tests("servers and not crash"))]),
         Stage("browser", [_pytest("tests/e2e", *ABREAST)], needs=ROOT / "tests" / "e2e"),
         Stage("crash", [_python_tests("crash", "-s")]),
@@ -80,6 +83,11 @@ def _python_tests(marks: str, *arguments: str) -> list[str | Path]:
 def _pytest(*arguments: str) -> list[str | Path]:
     colour = ["--color=yes"] if sys.stdout.isatty() else []
     return [PYTHON, "-m", "pytest", *colour, f"--durations={SLOWEST}", *arguments]
+
+
+def _starting() -> Iterator[list[str | Path]]:
+    yield _python_tests(f"{STARTING} and not quiet", *ABREAST)
+    yield _python_tests(f"{STARTING} and quiet")
 
 
 def _on_services(command: list[str | Path]) -> list[str | Path]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.inference.engine.conftest import Engine
 
-pytestmark = pytest.mark.runtime
+pytestmark = [pytest.mark.runtime, pytest.mark.quiet]
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
