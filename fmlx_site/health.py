@@ -5,9 +5,8 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
-from redis.exceptions import RedisError
 
-from fmlx_site.live import channel_layer, listening
+from fmlx_site.live import channel_layer, layer_errors, listening
 from memory.models import Node
 
 HEARTBEAT_SECONDS = 10.0  # ten missed heartbeats
@@ -39,7 +38,7 @@ async def _channel_layer() -> str:
         async with listening() as own:
             await channel_layer().send(own.channel, {"type": "ready"})
             heard = await own.next(LAYER_SECONDS)
-    except (OSError, RedisError) as error:
+    except layer_errors() as error:
         return f"The channel layer did not answer: {error}"
     return "ok" if heard else f"The channel layer did not give back an event within {LAYER_SECONDS:.0f} s."
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import Any
 
 import structlog
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer, get_channel_layer
-from redis.exceptions import RedisError
+from django.conf import settings
 
 log = structlog.get_logger(__name__)
 Event = dict[str, Any]
@@ -26,8 +27,18 @@ async def announce(group: str, type_: str, **fields: Any) -> None:
     layer = channel_layer()
     try:
         await _in_whole(layer.group_send(group, {"type": type_, **fields}))
-    except (ChannelFull, OSError, RedisError) as error:
+    except layer_errors() as error:
         log.warning("Live event was not delivered.", group=group, type=type_, reason=str(error))
+
+
+@cache
+def layer_errors() -> tuple[type[Exception], ...]:
+    """What the channel layer raises when it is down. Redis's own is imported only where it is used: it is slow."""
+    if not settings.FMLX.redis_url:
+        return (ChannelFull, OSError)
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    return (ChannelFull, OSError, RedisError)
 
 
 class Listener:

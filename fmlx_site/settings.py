@@ -42,7 +42,7 @@ ASGI_APPLICATION = "fmlx_site.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "daphne",
+    *(["daphne"] if "runserver" in sys.argv else []),  # only that uses it, and its twisted is slow to import
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -52,6 +52,7 @@ def test_a_download_that_broke_off_is_resumed_where_it_stopped(served: Client) -
     assert served.get(url, headers={"Range": f"bytes={size}-"}).status_code == 416
 
 
+@pytest.mark.quiet
 def test_a_stop_is_the_last_event_of_a_conversation(both: Path) -> None:
     body = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
     endless = {**body, "ignore_eos": True, "max_tokens": 20_000}
@@ -65,6 +66,7 @@ def test_a_stop_is_the_last_event_of_a_conversation(both: Path) -> None:
         assert stopped_after(client.server) <= 5.0
 
 
+@pytest.mark.quiet
 def test_a_stop_takes_five_seconds_and_costs_the_running_job_nothing(house: Path) -> None:
     with open_house(house) as client:
         made = client.make(**LONG)
