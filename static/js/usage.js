@@ -7,6 +7,7 @@ import { say } from "./words.js";
 const root = document.querySelector("[data-usage]");
 const HEIGHT = 280;
 const STEP = { day: 86_400, hour: 3600 };
+const APART = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160]; // ticks, in hours or days: never two within one
 const language = document.documentElement.lang;
 
 function filled(columns, step) {
@@ -30,6 +31,7 @@ function draw() {
   new uPlot(
     {
       width: root.clientWidth,
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       height: HEIGHT,
       series: [
         { label: say("time"), value: (_, at) => (at ? moment.format(new Date(at * 1000)) : "—") },
@@ -38,7 +40,7 @@ function draw() {
         series("requests", "--band-3", { scale: "requests", width: 2 }),
       ],
       axes: [
-        { ...axis, space: 90, values: (_, ticks) => ticks.map((at) => moment.format(new Date(at * 1000))) },
+        { ...axis, space: 90, incrs: APART.map((count) => count * step), values: (_, ticks) => ticks.map((at) => moment.format(new Date(at * 1000))) },
         { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => count.format(tick)) },
         { ...axis, scale: "requests", side: 1, size: 60, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => count.format(tick)) },
       ],
