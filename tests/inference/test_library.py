@@ -21,7 +21,7 @@ from inference.models import ModelFolder, ModelPlace, ModelSettings, searched_fo
 from inference.shelf import GROUP
 from memory.models import Node
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 GIB = 2**30
 
 

@@ -22,7 +22,7 @@ from tests.helpers import await_for
 from tests.memory.support import MIB, hear, reserve, start
 from tests.memory.test_ledger import ledger
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 Spec = Callable[..., WorkerSpec]
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

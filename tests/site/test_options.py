@@ -25,7 +25,7 @@ from memory.options import LIMIT_BYTES, RESERVE_BYTES, SAMPLE_SECONDS, TIER, TOL
 from tests.early import ROOT
 from videos.options import KEEP_FRAMES, LOW_RAM, WORKERS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 ME = Origin()
 
 

@@ -20,7 +20,7 @@ from tests.inference.conftest import (  # noqa: F401 - a node with a pool, and e
 from videos import extending, jobs
 from videos.models import VideoJob
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 BODY = {"model": "demo-video", "prompt": "a red ball", "size": "64x64", "frames": 17, "steps": 4}
 
 

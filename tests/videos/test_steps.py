@@ -9,7 +9,7 @@ from django.utils import timezone
 from videos import retention, steps
 from videos.models import Step, VideoJob
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 
 
 @pytest.fixture

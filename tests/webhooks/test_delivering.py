@@ -21,7 +21,7 @@ from webhooks.sending import Sender
 from webhooks.signing import secret_of
 from webhooks.targets import checked
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
 
 @sync_to_async
