@@ -221,7 +221,7 @@ async def cancel_call(catalog: Catalog, call_id: str, holder: str | None) -> boo
     found = bool(own and await own.cancel(call_id, holder))
     others = {folder.node.name for model in catalog.models.values() for folder in model.folders}
     for name in others - ({own.node.row.name} if own else set()):
-        with contextlib.suppress(NodeUnreachable, EngineLost):
+        with contextlib.suppress(NodeUnreachable, EngineLost, TimeoutError):
             found = await RemotePool(name).cancel(call_id, holder) or found
     return found
 
@@ -229,9 +229,13 @@ async def cancel_call(catalog: Catalog, call_id: str, holder: str | None) -> boo
 async def engine_states(catalog: Catalog) -> dict[str, Event]:
     """What each model's engine is doing, on every node that this process can ask."""
     own = pool_here()
-    states: dict[str, Event] = {}
     others = {folder.node.name for model in catalog.models.values() for folder in model.folders}
-    for name in others - ({own.node.row.name} if own else set()):
-        with contextlib.suppress(NodeUnreachable, EngineLost):
-            states |= await RemotePool(name).states()
-    return states | (await own.states() if own else {})
+    others -= {own.node.row.name} if own else set()
+    states = await asyncio.gather(*map(_states_of, others))
+    return {name: state for one in states for name, state in one.items()} | (await own.states() if own else {})
+
+
+async def _states_of(node_name: str) -> dict[str, Event]:
+    with contextlib.suppress(NodeUnreachable, EngineLost, TimeoutError):
+        return await RemotePool(node_name).states()
+    return {}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from inference.catalog import Served
 from inference.client import Answer, Engine, Event
@@ -29,6 +30,8 @@ from memory.protocol import MAX_LINE_BYTES
 
 MAX_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS and 108 on Linux
 RETRY_SECONDS = 5
+SOON_SECONDS = 1.0  # a page does not wait longer for a node that stands still
+HEARD_SECONDS = 10.0  # ten missed heartbeats
 
 
 def door_path(node_name: str) -> Path:
@@ -57,10 +60,14 @@ class RemotePool:
         return bool((await self._one("unload", model=name, reason=reason))["done"])
 
     async def cancel(self, call_id: str, holder: str | None) -> bool:
-        return bool((await self._one("cancel", call=call_id, holder=holder))["done"])
+        """Raises TimeoutError as well, if it stands still."""
+        async with asyncio.timeout(SOON_SECONDS):
+            return bool((await self._one("cancel", call=call_id, holder=holder))["done"])
 
     async def states(self) -> dict[str, Event]:
-        return dict((await self._one("states"))["states"])
+        """Raises TimeoutError as well, if it stands still."""
+        async with asyncio.timeout(SOON_SECONDS):
+            return dict((await self._one("states"))["states"])
 
     async def inquire(self, do: str, model: str, request: Event) -> Event:
         return dict((await self._one(do, model=model, request=request))["said"])
@@ -139,6 +146,17 @@ async def _read(reader: asyncio.StreamReader) -> Event:
 
 
 def reach(model: Served) -> RemotePool:
-    """A node of this machine that has the model, if one is there; else one that will say that it is not."""
-    names = [folder.node.name for folder in model.folders]
-    return RemotePool(next((name for name in names if door_path(name).exists()), names[0]))
+    """A node of this machine that has the model, if one is there; else one that will say that it is not.
+
+    Raises:
+        NodeUnreachable: it has a door, and stands still: whoever asked there would wait for nothing.
+    """
+    nodes = [folder.node for folder in model.folders]
+    node = max((one for one in nodes if door_path(one.name).exists()), key=lambda one: one.heartbeat_at, default=None)
+    if node is None:
+        return RemotePool(nodes[0].name)
+    silent = (timezone.now() - node.heartbeat_at).total_seconds()
+    if silent > HEARD_SECONDS:
+        text = f"The node {node.name!r} was heard of {silent:.0f} s ago for the last time; it may be suspended."
+        raise NodeUnreachable(text, retry_after=RETRY_SECONDS)
+    return RemotePool(node.name)

@@ -23,17 +23,18 @@ def settle(
 
     `gave_way`: the server was stopped in good order, which costs the job none of its attempts.
     """
+    if outcome.completed:
+        return _complete(job, attempt, work, outcome, exit_)
     _write_down(attempt, outcome, exit_)
     if outcome.code == "artifact_missing":
         steps.forget(job.pk)
-    if outcome.completed:
-        return _complete(job, attempt, work, outcome.manifest, exit_)
     return try_again_or_fail(job, outcome.code, outcome.message, gave_way=gave_way, transient=outcome.transient)
 
 
 def _write_down(attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
+    """Who took the job over has ended the attempt already, and that stands."""
     now = timezone.now()
-    Attempt.objects.filter(pk=attempt.pk).update(
+    Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(
         ended_at=now,
         wall_seconds=(now - attempt.started_at).total_seconds(),
         outcome=outcome.code,
@@ -46,18 +47,18 @@ def _write_down(attempt: Attempt, outcome: Outcome, exit_: Exit | None) -> None:
     )
 
 
-def _complete(job: VideoJob, attempt: Attempt, work: Path, manifest: dict[str, Any], exit_: Exit | None) -> VideoJob:
-    kept = storage.keep(job, work, manifest["files"])
+def _complete(job: VideoJob, attempt: Attempt, work: Path, outcome: Outcome, exit_: Exit | None) -> VideoJob:
+    kept = storage.keep(job, work, outcome.manifest["files"])
     try:
-        return _finish(job, attempt, kept, manifest, exit_)
+        return _finish(job, attempt, kept, outcome, exit_)
     except FenceLost:
         storage.unkeep(kept)
+        _write_down(attempt, Outcome("changed_hands"), exit_)
         raise
 
 
-def _finish(
-    job: VideoJob, attempt: Attempt, kept: list[Artifact], manifest: dict[str, Any], exit_: Exit | None
-) -> VideoJob:
+def _finish(job: VideoJob, attempt: Attempt, kept: list[Artifact], outcome: Outcome, exit_: Exit | None) -> VideoJob:
+    manifest = outcome.manifest
     expires_at = timezone.now() + timedelta(seconds=options.KEEP_SECONDS.value)
     with transaction.atomic():
         finished = jobs.finish(
@@ -72,6 +73,7 @@ def _finish(
             peak_memory_bytes=max(manifest["peak_memory_bytes"], (exit_ and exit_.peak_bytes) or 0),
         )
         Artifact.objects.bulk_create(kept)
+        _write_down(attempt, outcome, exit_)
     return finished
 
 
