@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from inference import upscalers
 from inference.diffusers import check_weights, pipeline_of, read_json, resident_bytes, sizes_of
 from inference.engine.encoder.checkpoint import Plan, plan
 from inference.models import ModelFolder
@@ -12,7 +13,7 @@ from inference.unserved import Unserved
 from inference.unserved import gettext_noop as _
 from memory.sentences import Part
 
-MARKERS = ("model_index.json", "config.json")
+MARKERS = ("model_index.json", "config.json", upscalers.VAE, upscalers.PYTORCH_VAE)
 HUB_PREFIX = "models--"
 OWN_SETTINGS = "fmlx.json"
 TEXT_CONFIGS = ("text_config", "language_config", "llm_config")
@@ -96,6 +97,8 @@ def _look(name: str, path: Path) -> Found:
     try:
         if (path / "model_index.json").is_file():
             return _video(name, path)
+        if any((path / file).is_file() for file in (upscalers.VAE, upscalers.PYTORCH_VAE)):
+            return _upscaler(name, path)
         return _language(name, path)
     except Unserved as reason:
         return _skipped(name, path, reason)
@@ -118,6 +121,21 @@ def _video(name: str, path: Path) -> Found:
         resident_bytes=resident_bytes(path),
         sizes=sizes_of(path),
         defaults=own.get("defaults", {}),
+        rank=own.get("rank", 0),
+    )
+
+
+def _upscaler(name: str, path: Path) -> Found:
+    own, pipeline = _own_settings(path), upscalers.pipeline_of(path)
+    size = upscalers.resident_bytes(path, pipeline)
+    return Found(
+        name=name,
+        path=path,
+        type=Type.UPSCALE,
+        pipeline=pipeline,
+        size_bytes=size,
+        resident_bytes=size,
+        sizes=upscalers.sizes_of(path, pipeline),
         rank=own.get("rank", 0),
     )
 

@@ -8,12 +8,13 @@ from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
 from memory import NoRoom, RoomPinned
 
 RETRY_SECONDS = 1
-ARTICLES = {"embedding": "an"}
+ARTICLES = {"embedding": "an", "upscale": "an"}
 ENDPOINTS = {
     "chat": ("answers prompts", "POST /v1/chat/completions"),
     "embedding": ("makes vectors of texts", "POST /v1/embeddings"),
     "rerank": ("puts documents in order for a query", "POST /v1/rerank"),
     "video": ("makes videos", "POST /v1/videos"),
+    "upscale": ("makes videos larger", "the field upscale of POST /v1/videos"),
 }
 
 

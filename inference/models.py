@@ -259,6 +259,7 @@ class ModelFolder(models.Model):
         CHAT = "chat", _("chat")
         EMBEDDING = "embedding", _("embeddings")
         RERANK = "rerank", _("reranking")
+        UPSCALE = "upscale", _("upscaling")
         UNSERVED = "", _("not served")
 
     node = models.ForeignKey("memory.Node", on_delete=models.CASCADE, related_name="model_folders")

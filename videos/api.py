@@ -24,6 +24,7 @@ from videos.schemas import CreateVideo, DeletedVideo, EditVideo, ExtendVideo, Re
 
 router = Router(tags=["videos"])
 ERRORS: dict[int, Any] = {401: ErrorResponse, 404: ErrorResponse}
+Variant = Literal["video", "raw", "thumbnail", "spritesheet", "input"]
 KEEP_ALIVE_SECONDS = 15.0
 IDEMPOTENCY_KEY_LENGTH = 255
 NO_CHARACTERS = "Characters are not supported by this server; describe who is in the video in the prompt."
@@ -190,17 +191,21 @@ async def _moved(job: VideoJob) -> Video:
     openapi_extra={"responses": {200: {"description": "The file."}, 206: {"description": "The part asked for."}}},
     summary="Download a video, its thumbnail or its spritesheet",
 )
-async def get_content(
-    request: AuthorizedRequest, video_id: str, variant: Literal["video", "thumbnail", "spritesheet", "input"] = "video"
-) -> HttpResponseBase:
+async def get_content(request: AuthorizedRequest, video_id: str, variant: Variant = "video") -> HttpResponseBase:
     return await serve_variant(request, await _mine(request.auth, video_id), variant)
+
+
+def kept_as(job: VideoJob, variant: str) -> str:
+    """`video` is the larger file where there is one, and `raw` the one that it was made from."""
+    larger = Artifact.Variant.UPSCALED if job.upscaled else Artifact.Variant.VIDEO
+    return str({"video": larger, "raw": Artifact.Variant.VIDEO}.get(variant, variant))
 
 
 async def serve_variant(request: HttpRequest, job: VideoJob, variant: str) -> HttpResponseBase:
     """Raises NotReady, ArtifactExpired or NotFound."""
     if job.status != VideoJob.Status.COMPLETED and variant != Artifact.Variant.INPUT:
         raise NotReady(f"{job.pk} is {job.status}; its content is there when it is completed.", param="video_id")
-    artifact = await Artifact.objects.filter(job=job, variant=variant).afirst()
+    artifact = await Artifact.objects.filter(job=job, variant=kept_as(job, variant)).afirst()
     if artifact is None:
         raise NotFound(f"{job.pk} has no {variant}.", param="variant")
     if artifact.purged_at:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
 from inference.models import ApiKey, ModelFolder
-from videos import options
+from videos import options, upscalers
 from videos.errors import InputGone, InputRefused
 from videos.inputs import abilities, earlier, reading
 from videos.inputs.earlier import Clip
@@ -23,7 +23,7 @@ from videos.submission import accept, check_room, digest_of_body, guidance, vide
 
 SHAPE = ("width", "height", "frames", "fps", "steps", "seed")
 SAME = (
-    *("model", "preset", "loras", "negative_prompt"),
+    *("model", "preset", "loras", "negative_prompt", "upscale"),
     *("guidance_scale", "guidance_scale_2", "flow_shift", "boundary_ratio"),
     *SHAPE,
 )
@@ -140,6 +140,7 @@ def _shape(request: Asked, clip: Clip, folder: ModelFolder, frames: int) -> Shap
 
 async def _derive(plan: Plan, request: Asked, body: Body, **who: Any) -> VideoJob:
     clip, folder, shape = plan.clip, plan.folder, plan.shape
+    upscale = await upscalers.named(request.upscale)
     await check_room(folder, shape)
     digest = await asyncio.to_thread(digest_of_body, body)
     async with staging() as staged:
@@ -159,6 +160,7 @@ async def _derive(plan: Plan, request: Asked, body: Body, **who: Any) -> VideoJo
             negative_prompt=request.negative_prompt,
             **asdict(shape),
             **guidance(request, folder.defaults),
+            upscale=upscale,
             inputs={**staged.keys, **plan.inputs},
             pipeline=folder.pipeline,
             **who,

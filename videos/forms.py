@@ -26,7 +26,7 @@ SIZES = (
 )
 SHOWN = ("model", "prompt", "input_reference", "preset", "size", "width", "height", "seconds")
 FINE = (
-    *("last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
+    *("upscale", "last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
     *("guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt"),
 )
 PICTURES = ("input_reference", "last_frame")
@@ -107,6 +107,11 @@ class VideoForm(forms.Form):
         required=False,
         help_text=_("A chat model makes it fuller first."),
     )
+    upscale = forms.ChoiceField(
+        label=_("Make it larger"),
+        required=False,
+        help_text=_("Twice as wide and as high, when it is finished. If that fails, the video is kept as it is."),
+    )
     frames = forms.IntegerField(label=_("Length, frames"), min_value=1, required=False)
     fps = forms.IntegerField(label=_("Frames per second"), min_value=1, max_value=120, required=False)
     guidance_scale = forms.FloatField(
@@ -145,8 +150,12 @@ class VideoForm(forms.Form):
     ) -> None:
         super().__init__(data, files, initial=initial)
         folders = list(folders)
-        self._field("model").choices = [(name, name) for name in video_models(folders)]
+        self._field("model").choices = [(name, name) for name in models_of(folders, ModelFolder.Type.VIDEO)]
         self._field("preset").choices = [("", _("None")), *_preset_names(folders)]
+        if larger := models_of(folders, ModelFolder.Type.UPSCALE):
+            self._field("upscale").choices = [("", _("no")), *((name, name) for name in larger)]
+        else:
+            del self.fields["upscale"]
         self._field("steps").widget.attrs["max"] = options.MAX_STEPS.value
         self._field("frames").widget.attrs["max"] = options.MAX_FRAMES.value
 
@@ -160,7 +169,7 @@ class VideoForm(forms.Form):
     @property
     def fine(self) -> list[forms.BoundField]:
         """The knobs most people leave alone."""
-        return [self[name] for name in FINE]
+        return [self[name] for name in FINE if name in self.fields]
 
     @property
     def fine_open(self) -> bool:
@@ -178,7 +187,7 @@ class VideoForm(forms.Form):
 
     def body(self) -> dict[str, Any]:
         """What the API would have been sent: only what was filled in."""
-        body = {name: self.cleaned_data[name] for name in (*SHOWN, *FINE)}
+        body = {name: self.cleaned_data[name] for name in (*SHOWN, *FINE) if name in self.fields}
         if body["size"] == CUSTOM:
             del body["size"]
         else:
@@ -189,7 +198,7 @@ class VideoForm(forms.Form):
 
     def refuse(self, error: FmlxError) -> None:
         """Show why the server refuses, at the field it is about."""
-        at = error.param if error.param in (*SHOWN, *FINE) else None
+        at = error.param if error.param in self.fields else None
         self.add_error(at, error.message)
 
 
@@ -236,6 +245,7 @@ def again(job: VideoJob) -> dict[str, Any]:
         *KNOBS,
         "negative_prompt",
         "preset",
+        "upscale",
     )
     found = {name: getattr(job, name) for name in names}
     size = f"{job.width}x{job.height}"
@@ -243,7 +253,7 @@ def again(job: VideoJob) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None} | {"size": size if known else CUSTOM}
 
 
-def video_models(folders: Iterable[ModelFolder]) -> list[str]:
+def models_of(folders: Iterable[ModelFolder], type_: str) -> list[str]:
     """Names to choose from, each once though several nodes may have it; real models before demos."""
-    ranks = {folder.name: folder.rank for folder in folders if folder.type == ModelFolder.Type.VIDEO}
+    ranks = {folder.name: folder.rank for folder in folders if folder.type == type_}
     return sorted(ranks, key=lambda name: (-ranks[name], name))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from inference.models import ModelFolder
-from memory import Exit, LaunchFailed, LocalNode, NeverFits, NoRoom, Worker, WorkerSpec, say
+from memory import Exit, LaunchFailed, LocalNode, NeverFits, NoRoom, RoomPinned, Worker, WorkerSpec, join, say
 from memory.environments import runtime_python
 from memory.models import Lease
-from videos import live, loras, options, settle, steps, storage
+from videos import jobs, live, loras, options, settle, steps, storage, upscalers, upscaling
 from videos.errors import FenceLost
 from videos.generators import Generator, Generators, Place
 from videos.models import Attempt, VideoJob
@@ -25,6 +26,8 @@ from videos.reports import Reports
 
 log = structlog.get_logger(__name__)
 RUNTIME = "mlx-gen"
+UPSCALE = "upscale"  # the step after those that make the raw video
+ROOM_SECONDS = 1.0  # between two looks whether there is room for it
 # Reasons to stop that are not the job's own, with what is said then: it goes back in line, and the attempt is not
 # counted.
 GIVES_WAY = {"server_stopping": "stopped_while", "memory_needed": "memory_needed"}
@@ -41,6 +44,7 @@ class Generation:
         self._stop_reason = ""
         self._reports = Reports(job, job.fence, self._expect_end)
         self._heard = False
+        self._raw: list[dict[str, Any]] = []
 
     @property
     def lease(self) -> Lease:
@@ -95,9 +99,52 @@ class Generation:
 
     async def _attempt(self, work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
         await self._reports.begin()
-        if not options.STAGED.value:
-            return await self._step("", work, attempt)
-        return await self._stages(await sync_to_async(steps.left)(self.job.pk), work, attempt)
+        if options.STAGED.value:
+            outcome, exit_ = await self._stages(await sync_to_async(steps.left)(self.job.pk), work, attempt)
+        else:
+            outcome, exit_ = await self._step("", work, attempt)
+        if outcome.completed and self.job.upscale:
+            outcome = await self._upscale(outcome, work, attempt)
+        return outcome, exit_
+
+    async def _upscale(self, raw: Outcome, work: Path, attempt: Attempt) -> Outcome:
+        """Make the video larger in a worker of its own. Where that fails, the raw video is what the job gives."""
+        self._raw = raw.manifest["raw"]
+        larger = await self._larger(work, attempt)
+        if self._stopping.is_set() and not larger.completed:
+            return Outcome(self._stop_reason)
+        return Outcome("completed", manifest=upscaling.joined(raw.manifest, larger), larger=larger)
+
+    async def _larger(self, work: Path, attempt: Attempt) -> Outcome:
+        folder = await sync_to_async(upscalers.on_node)(self.job.upscale, self._node.row.pk)
+        if folder is None:
+            return upscaling.no_model(self.job)
+        self._folder = folder
+        changes = {"phase": "upscaling", "step": 0, "total_steps": 0}
+        await live.job_changed(await sync_to_async(jobs.report)(self.job.pk, self.fence, **changes))
+        shape = (self.job.width, self.job.height, self.job.total_frames)
+        try:
+            lease = await self._room(await sync_to_async(upscalers.predict)(folder, *shape))
+        except NoRoom as refusal:
+            return Outcome(upscaling.NO_ROOM, join(say("no_room_to_upscale"), refusal.message))
+        except NeverFits as refusal:
+            return Outcome(refusal.code or "", refusal.message)
+        self.place = Place(lease)
+        outcome, _ = await self._step(UPSCALE, work, attempt)
+        return outcome
+
+    async def _room(self, need: int) -> Lease:
+        """Wait for it as long as a worker may make no progress. Raises NoRoom or NeverFits."""
+        until = time.monotonic() + options.STALL_SECONDS.value
+        while True:
+            try:
+                return await self._node.reserve("generator", self.job.pk, need)
+            except NoRoom as refusal:
+                if isinstance(refusal, RoomPinned) or self._stopping.is_set() or time.monotonic() >= until:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_SECONDS):
+                    await self._stopping.wait()
 
     async def _stages(self, names: Sequence[str], work: Path, attempt: Attempt) -> tuple[Outcome, Exit | None]:
         """Each step in a worker of its own; between two the memory is free, and the work that is done is kept."""
@@ -176,18 +223,23 @@ class Generation:
         asked = ("prompt", "negative_prompt", "width", "height", "frames", "fps", "steps", "seed")
         knobs = ("guidance_scale", "guidance_scale_2", "flow_shift", "boundary_ratio")
         given = ("picture", "last_picture", "clip", "strength")
-        return {
-            **{name: getattr(self.job, name) for name in asked + knobs},
-            **{name: self.job.inputs[name] for name in given if name in self.job.inputs},
-            "loras": applied,
+        places = {
             "model_dir": self._folder.path,
             "output_dir": str(work),
             "artifacts_dir": str(settings.FMLX.steps),
-            "previews_dir": str(settings.FMLX.previews),
             "lease_bytes": self.lease.bytes,
+            "step": step,
+        }
+        if step == UPSCALE:
+            return {**places, **upscaling.spec(self.job, self._raw)}
+        return {
+            **places,
+            **{name: getattr(self.job, name) for name in asked + knobs},
+            **{name: self.job.inputs[name] for name in given if name in self.job.inputs},
+            "loras": applied,
+            "previews_dir": str(settings.FMLX.previews),
             "low_ram": options.LOW_RAM.value,
             "verify": True,
-            "step": step,
             "stay": stays,
             "checkpoint_steps": options.CHECKPOINT_STEPS.value,
             "checkpoint_seconds": options.CHECKPOINT_SECONDS.value,

@@ -6,6 +6,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+UPSCALE_FACTOR = 2  # of each side
+
 
 def new_id() -> str:
     return f"video_{uuid.uuid4().hex}"
@@ -72,6 +74,12 @@ class VideoJob(models.Model):
     flow_shift = models.FloatField(null=True)
     boundary_ratio = models.FloatField(null=True, help_text="Where the second expert takes over, 0 to 1.")
     loras = models.JSONField(default=list, help_text="Each with its name and its strength for each expert.")
+
+    upscale = models.CharField(max_length=255, blank=True, help_text="The model that is to make it larger.")
+    upscaled = models.BooleanField(default=False, help_text="That was done: the larger file is there.")
+    upscale_error_code = models.CharField(max_length=64, blank=True, help_text="Why it was not.")
+    upscale_error_message = models.TextField(blank=True)
+    upscale_error_said = models.JSONField(default=list)
 
     task = models.CharField(
         max_length=16, choices=Task, blank=True, help_text="What it is of an earlier video, if any."
@@ -140,6 +148,11 @@ class VideoJob(models.Model):
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
     @property
+    def upscaled_size(self) -> tuple[int, int] | None:
+        """Width and height of the larger file, if there is one."""
+        return (UPSCALE_FACTOR * self.width, UPSCALE_FACTOR * self.height) if self.upscaled else None
+
+    @property
     def total_frames(self) -> int:
         """Of the file: an extension's has the frames of the earlier video before the new ones."""
         before: int = self.inputs.get("before", 0)
@@ -183,6 +196,7 @@ class Artifact(models.Model):
 
     class Variant(models.TextChoices):
         VIDEO = "video", _("video")
+        UPSCALED = "upscaled", _("larger video")
         THUMBNAIL = "thumbnail", _("thumbnail")
         SPRITESHEET = "spritesheet", _("spritesheet")
         INPUT = "input", _("what it starts from")

@@ -26,6 +26,7 @@ class Outcome:
     message: str = ""
     detail: str = ""
     manifest: dict[str, Any] = field(default_factory=dict)
+    larger: "Outcome | None" = None  # how it went to make the video larger, where that was asked for
 
     @property
     def completed(self) -> bool:

@@ -70,6 +70,16 @@ def power_of(runs: Sequence[Run]) -> float:
     return float(min(MOST, max(LEAST, slope)))
 
 
+def upscaling(job: VideoJob) -> float | None:
+    """Seconds to make it larger, in proportion to what it took the last time with that model. Synchronous."""
+    done = VideoJob.objects.filter(upscaled=True, upscale=job.upscale).order_by("-completed_at").first()
+    last = done.attempts.filter(outcome="completed").last() if done else None
+    if done is None or last is None:
+        return None
+    before, now = (one.width * one.height * one.total_frames for one in (done, job))
+    return float(last.manifest["upscale"]["wall_seconds"]) * now / before
+
+
 def runs_of(model: str) -> list[Run]:
     """The newest first; only attempts that did the whole of a clip."""
     done = VideoJob.objects.filter(status=VideoJob.Status.COMPLETED, model=model).order_by("-completed_at")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-PHASES = ("loading", "encoding", "conditioning", "denoising", "decoding", "muxing", "verifying")
+PHASES = ("loading", "encoding", "conditioning", "denoising", "decoding", "muxing", "verifying", "upscaling")
 
 # Shares of wall time where nothing is known of the model yet: an A14B clip, 480x272, 49 frames, 20 steps on an M5 Max
 # spends about a tenth loading and most of the rest denoising (2026-06).

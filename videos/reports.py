@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from memory import parts_of, say
 from videos import jobs, live, pace, steps
 from videos.models import JobEvent, VideoJob
-from videos.progress import PHASES, Meter
+from videos.progress import PHASES, TYPICAL, Meter
 
 REPORT_SECONDS = 0.1  # at most ten reports a second reach the database and the listeners
 
@@ -27,7 +27,12 @@ class Reports:
     async def begin(self) -> None:
         job = self._job
         shape = {"width": job.width, "height": job.height, "frames": job.frames, "steps": job.steps}
-        if seconds := await sync_to_async(pace.expected)(job.model, **shape):
+        seconds = await sync_to_async(pace.expected)(job.model, **shape)
+        if job.upscale:
+            expected = seconds or dict(TYPICAL)
+            expected["upscaling"] = await sync_to_async(pace.upscaling)(job) or sum(expected.values())
+            self._meter = Meter(expected, learned=bool(seconds))
+        elif seconds:
             self._meter = Meter(seconds, learned=True)
 
     async def take(self, event: dict[str, Any]) -> None:

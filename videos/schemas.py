@@ -90,6 +90,13 @@ class Asked(Remix):
     negative_prompt: Text | None = None
     guidance_scale: Annotated[Number, Field(ge=0, le=100)] | None = None
     guidance_scale_2: Annotated[Number, Field(ge=0, le=100)] | None = None
+    upscale: (
+        Annotated[
+            Text,
+            Field(max_length=255, description="A model that makes the finished video twice as large; auto: the best."),
+        ]
+        | None
+    ) = None
     flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
 
 
@@ -227,6 +234,9 @@ class Video(Schema):
     flow_shift: float | None
     boundary_ratio: float | None
     loras: list[dict[str, Any]]
+    upscale: str | None = Field(description="The model that makes it larger when it is finished.")
+    upscaled_size: str | None = Field(description="Of the larger file, once it is there.")
+    upscale_error: JobError | None = Field(description="Why there is none: the video is then as it was made.")
     eta_seconds: float | None
     preview_number: int | None
     queue_position: int | None
@@ -273,6 +283,11 @@ class Video(Schema):
             flow_shift=job.flow_shift,
             boundary_ratio=job.boundary_ratio,
             loras=job.loras,
+            upscale=job.upscale or None,
+            upscaled_size="{}x{}".format(*job.upscaled_size) if job.upscaled_size else None,
+            upscale_error=JobError(code=job.upscale_error_code, message=job.upscale_error_message)
+            if job.upscale_error_code
+            else None,
             eta_seconds=job.eta_seconds,
             preview_number=job.preview_number or None,
             queue_position=queue_position,

@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from memory import Exit, join, parts_of, say
-from videos import jobs, options, pausing, steps, storage
+from videos import jobs, options, pausing, steps, storage, upscaling
 from videos.errors import FenceLost
-from videos.models import Artifact, Attempt, VideoJob
+from videos.models import Artifact, Attempt, JobEvent, VideoJob
 from videos.outcome import Outcome
 
 MOST_DOUBLINGS = 6  # of the back-off: 5 s become no more than 5 minutes and 20 s
@@ -71,7 +71,11 @@ def _finish(job: VideoJob, attempt: Attempt, kept: list[Artifact], outcome: Outc
             flow_shift=manifest["flow_shift"],
             wall_seconds=(timezone.now() - attempt.started_at).total_seconds(),
             peak_memory_bytes=max(manifest["peak_memory_bytes"], (exit_ and exit_.peak_bytes) or 0),
+            **upscaling.fields(outcome.larger),
         )
+        if outcome.larger and not outcome.larger.completed:
+            text = join(say("raw_is_kept"), outcome.larger.message)
+            JobEvent.objects.create(job=job, what="not_upscaled", message=text, said=parts_of(text))
         Artifact.objects.bulk_create(kept)
         _write_down(attempt, outcome, exit_)
     return finished

@@ -20,7 +20,7 @@ from inference.catalog import find_model, read_catalog, served_models
 from inference.errors import WrongModelType
 from inference.models import ApiKey, ModelFolder
 from memory import Ledger, NeverFits, Refusals, RoomPinned, gib, join, parts_of, say, spelled
-from videos import jobs, live, loras, options, presets, storage
+from videos import jobs, live, loras, options, presets, storage, upscalers
 from videos.inputs import abilities, reading
 from videos.inputs.staging import Staged, staging
 from videos.models import VideoBatch, VideoJob
@@ -84,6 +84,7 @@ async def prepare(
     asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
     applied = await sync_to_async(loras.checked)(asked, folder)
     _check_boundary(request, folder)
+    upscale = await upscalers.named(request.upscale)
     await check_room(folder, shape, await sync_to_async(loras.bytes_of)(applied))
     digest = await asyncio.to_thread(digest_of_body, body)
     if given:
@@ -106,6 +107,7 @@ async def prepare(
             **guidance(request, defaults),
             boundary_ratio=_first(request.boundary_ratio, defaults.get("boundary_ratio")),
             loras=applied,
+            upscale=upscale,
             inputs={**staged.keys, **({"resize_mode": request.resize_mode} if given else {})},
             pipeline=folder.pipeline,
         )

@@ -25,6 +25,7 @@ PHASES: dict[str, Word] = {
     "decoding": _("Decoding frames"),
     "muxing": _("Writing the file"),
     "verifying": _("Checking the file"),
+    "upscaling": _("Making it larger"),
     "completed": _("Completed"),
     "failed": _("Failed"),
 }
@@ -60,6 +61,10 @@ CODES: dict[str, Word] = {
     "worker_error": _("The worker failed"),
     "worker_launch_failed": _("The worker did not start"),
     "lora_invalid": _("A LoRA does not fit the model"),
+    "not_upscaled": _("It was not made larger"),
+    "upscale_no_room": _("There was no room to make it larger"),
+    "upscale_no_model": _("The model that makes it larger is not there"),
+    "model_invalid": _("The model's files do not fit"),
     "output_invalid": _("The file that was made is not a whole video"),
 }
 

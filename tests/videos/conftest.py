@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -48,3 +49,12 @@ def make_job(model):
         return VideoJob.objects.create(**{"model": model.name, "prompt": "a red ball", **shape, **fields})
 
     return make
+
+
+@pytest.fixture
+def home(tmp_path, settings):
+    (tmp_path / "runtimes" / "mlx-gen" / "bin").mkdir(parents=True)
+    (tmp_path / "runtimes" / "mlx-gen" / "bin" / "python").touch()
+    changes = {"home": tmp_path, "video_backoff_seconds": 0.0, "video_idle_seconds": 0.0}
+    settings.FMLX = django_settings.FMLX.model_copy(update=changes)
+    return tmp_path

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 from django.utils import timezone
 
 from inference.models import ModelFolder
@@ -54,15 +53,6 @@ def previews(channel, spec):
 
 def breaks(channel, spec):
     raise ZeroDivisionError("the worker's own mistake")
-
-
-@pytest.fixture
-def home(tmp_path, settings):
-    (tmp_path / "runtimes" / "mlx-gen" / "bin").mkdir(parents=True)
-    (tmp_path / "runtimes" / "mlx-gen" / "bin" / "python").touch()
-    changes = {"home": tmp_path, "video_backoff_seconds": 0.0, "video_idle_seconds": 0.0}
-    settings.FMLX = django_settings.FMLX.model_copy(update=changes)
-    return tmp_path
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from django.utils import timezone
 from fmlx_site.models import Change
 from fmlx_site.templatetags.units import duration, size
 from inference.models import ModelFolder
+from memory import parts_of, say
 from memory.models import Lease
 from videos import jobs
 from videos.models import Artifact, Attempt, Step, VideoJob
@@ -272,3 +273,21 @@ def test_operators_requeue_and_cancel_in_the_admin_site(site, make_job):
 def test_figures_are_read_as_people_read_them():
     assert [size(n) for n in (0, 1023, 1536, 3 * 2**30)] == ["0\xa0B", "1023\xa0B", "1.5\xa0KiB", "3.0\xa0GiB"]
     assert [duration(s) for s in (0.24, 59, 95, 3720)] == ["0.2 s", "59 s", "1 min 35 s", "1 h 2 min"]
+
+
+def test_the_form_offers_to_make_it_larger_where_a_model_can_and_a_page_says_why_it_was_not(
+    site, model, make_job, node
+):
+    assert "id_upscale" not in site.get("/videos/").content.decode()
+    facts = {"type": "upscale", "pipeline": "seedvr2-3b", "sizes": {"inner_dim": 8, "heads": 1, "vae_width": 8}}
+    ModelFolder.objects.create(node=node, name="larger", path="/nowhere", **facts)
+    assert "id_upscale" in site.get("/videos/").content.decode()
+    site.post("/videos/", filled(site, upscale="larger"))
+    assert VideoJob.objects.get().upscale == "larger"
+    job, _ = completed(make_job, node, upscale="larger")
+    said = say("no_such_upscaler", model="larger")
+    code = {"upscale_error_code": "upscale_no_model", "upscale_error_message": str(said)}
+    VideoJob.objects.filter(pk=job.pk).update(upscale_error_said=parts_of(said), **code)
+    shown = [("en", "no model larger to make"), ("ru", "нет модели larger"), ("zh-hans", "没有模型 larger")]
+    for language, words in shown:
+        assert words in site.get(f"/videos/{job.pk}/", headers={"Accept-Language": language}).content.decode()

@@ -5,6 +5,7 @@ import pytest
 from fmlx_site.options import STORED
 from inference.models import ModelFolder
 from memory.models import Node
+from videos import upscalers
 from videos.predictor import CONSTANTS, built_in, predictor_of
 
 MIB, GB = 1024**2, 1000**3
@@ -82,3 +83,28 @@ def test_a_chosen_margin_comes_on_top(model: ModelFolder, monkeypatch: pytest.Mo
     usual = predictor_of(model).peak(64, 64, 17)
     monkeypatch.setattr(STORED, "now", {"memory_video_margin_share": 0.25})
     assert predictor_of(model).peak(64, 64, 17) == usual * 5 // 4
+
+
+def upscaler(backend: str, width: int) -> ModelFolder:
+    node = Node(name="here", ceiling_terms={"inputs": {"backend": backend}})
+    sizes = {"inner_dim": 2560, "heads": 20, "vae_width": width}
+    return ModelFolder(node=node, pipeline="seedvr2-3b", resident_bytes=7 * GB, sizes=sizes)
+
+
+@pytest.mark.django_db
+def test_a_larger_frame_is_made_in_more_tiles_and_takes_more_memory_only_for_its_pixels() -> None:
+    model = upscaler("metal", 128)
+    small, large = upscalers.predict(model, 256, 256, 49), upscalers.predict(model, 1280, 704, 49)
+    pixels = 4 * (1280 * 704 - 256 * 256) * 49
+    assert large - small == upscalers.CANVAS_BYTES * pixels
+    assert small > model.resident_bytes
+    assert upscalers.predict(model, 256, 256, 490) == small  # chunk after chunk
+
+
+# MLX's peak for a tile of the demo's VAE (32 channels) and 17 frames; x86_64 Linux, 2 cores, 2026-12-01.
+@pytest.mark.django_db
+@pytest.mark.parametrize(("side", "seen"), [(128, 1_331_508_572), (256, 5_294_208_348)])
+def test_a_tile_on_a_cpu_gets_more_than_it_was_seen_to_hold(side: int, seen: int) -> None:
+    model = upscaler("cpu", 32)
+    model.resident_bytes, model.sizes["heads"] = 4_000_000, 1
+    assert seen < upscalers.predict(model, side // 2, side // 2, 17) < 3 * seen

@@ -86,8 +86,8 @@ def _fill(folder: Path, kind: str) -> None:
     config = architecture.model_config(Checkpoint(folder))
     for component in mlxgen.components(config):
         shapes = dict(_torch_shapes(mlxgen.module(component.name, config), component.mapping_getter()))
-        _write(folder / component.name / WEIGHTS, shapes, single=component.name == "vae")
-    _write(folder / "text_encoder" / "model.safetensors", dict(_umt5_shapes()))
+        write(folder / component.name / WEIGHTS, shapes, single=component.name == "vae")
+    write(folder / "text_encoder" / "model.safetensors", dict(_umt5_shapes()))
 
 
 def _torch_shapes(module: nn.Module, mapping: list[Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -119,7 +119,7 @@ def _umt5_shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{name}.1.layer_norm.weight", (width,)
 
 
-def _write(path: Path, shapes: Shapes, *, single: bool = False) -> None:
+def write(path: Path, shapes: Shapes, *, single: bool = False) -> None:
     scope = f"{path.parent.name}/{path.name}"
     dtype, pack = ("F32", float32) if single else ("BF16", bfloat16)
     found = {name: (dtype, shape, pack(_values(scope, name, shape))) for name, shape in shapes.items()}

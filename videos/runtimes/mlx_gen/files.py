@@ -16,17 +16,31 @@ from videos.runtimes.mlx_gen.spec import Spec
 VIDEO, THUMBNAIL, SHEET = "video.mp4", "thumbnail.webp", "spritesheet.webp"
 
 
-def make(frames: Found, recipe: Recipe, spec: Spec, phases: Phases, before: Found | None = None) -> dict[str, Any]:
-    """Returns the manifest's entry of each file. `before` are the frames that the new ones go on from: they come first,
-    and the new ones' own head, which is the same frames once more, is left out.
+Parts = Sequence[tuple[Found, range]]  # of each, the frames that are taken
+
+
+def parts_of(frames: Found, recipe: Recipe, before: Found | None = None) -> Parts:
+    """What the file is made of. `before` are the frames that the new ones go on from: they come first, and the new
+    ones' own head, which is the same frames once more, is left out.
+    """
+    if before is None:
+        return [(frames, range(recipe.frames))]
+    return [(before, range(_count(before))), (frames, range(recipe.head, recipe.frames))]
+
+
+def told(parts: Parts) -> list[dict[str, Any]]:
+    """The same for the manifest: names on the shelf."""
+    return [{"name": found.kept.name, "first": places.start, "end": places.stop} for found, places in parts]
+
+
+def make(parts: Parts, recipe: Recipe, spec: Spec, phases: Phases) -> dict[str, Any]:
+    """Returns the manifest's entry of each file.
 
     Raises:
         WorkerFailed: `output_invalid`.
         Aborted: nothing is left in `output_dir`.
     """
     with output.Output(spec.output_dir) as files:
-        parts = [(before, range(_count(before))), (frames, range(recipe.head, recipe.frames))]
-        parts = parts if before else [(frames, range(recipe.frames))]
         total = sum(len(places) for _, places in parts)
         pictures = Pictures(total)
         part = files.path(VIDEO)
@@ -51,15 +65,15 @@ def make(frames: Found, recipe: Recipe, spec: Spec, phases: Phases, before: Foun
     return manifest
 
 
-def _count(found: Found | None) -> int:
-    return int(found.layout["frames"][1][0]) if found else 0
+def _count(found: Found) -> int:
+    return int(found.layout["frames"][1][0])
 
 
-def _all(parts: Sequence[tuple[Found | None, range]], recipe: Recipe) -> Iterator[Image.Image]:
+def _all(parts: Parts, recipe: Recipe) -> Iterator[Image.Image]:
     size = recipe.width * recipe.height * 3
     for found, places in parts:
         for index in places:
-            data = found.bytes("frames", index * size, (index + 1) * size) if found else b""
+            data = found.bytes("frames", index * size, (index + 1) * size)
             yield Image.frombytes("RGB", (recipe.width, recipe.height), data)
 
 

@@ -86,5 +86,6 @@ class Workshop:
             return dict(steps.run(steps.spec.step).facts)
         frames = steps.run("decode") if not steps.spec.step else steps.given("decode")
         before = steps.source("clip", steps.recipe.clip) if steps.recipe.head else None
-        made = files.make(frames, steps.recipe, steps.spec, steps.phases, before)
-        return {"files": made, "frames_sha256": frames.kept.sha256, **frames.facts}
+        parts = files.parts_of(frames, steps.recipe, before)
+        made = files.make(parts, steps.recipe, steps.spec, steps.phases)
+        return {"files": made, "raw": files.told(parts), "frames_sha256": frames.kept.sha256, **frames.facts}

@@ -1,4 +1,4 @@
-"""python -m videos.runtimes.mlx_gen.worker --fd N: makes videos for the node at the other end of socket N."""
+"""python -m videos.runtimes.mlx_gen.worker --fd N: makes videos, or makes them larger, for the node at socket N."""
 
 import argparse
 import sys
@@ -15,6 +15,11 @@ class Generator:
         self._workshop: Any = None
 
     def work(self, channel: Channel, spec: Message) -> Message:
+        if spec.get("step") == "upscale":
+            from videos.runtimes.mlx_gen.upscale.job import run  # noqa: PLC0415
+
+            larger: Message = run(channel, spec)
+            return larger
         from videos.runtimes.mlx_gen.job import Workshop  # noqa: PLC0415
 
         self._workshop = self._workshop or Workshop()
