@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
 from inference.models import ApiKey, ModelFolder
-from videos import options, upscalers
+from videos import loras, options, presets
 from videos.errors import InputGone, InputRefused
 from videos.inputs import abilities, earlier, reading
 from videos.inputs.earlier import Clip
@@ -19,7 +19,7 @@ from videos.inputs.staging import Staged, staging
 from videos.models import VideoJob
 from videos.schemas import Asked, EditVideo, ExtendVideo, Remix
 from videos.shape import DEFAULTS, FRAMES_PER_LATENT, SIDE_MULTIPLE, Shape, check, rounded_up
-from videos.submission import accept, check_room, digest_of_body, guidance, video_model
+from videos.submission import accept, accept_siblings, check_room, digest_of_body, settings_of, siblings, video_model
 
 SHAPE = ("width", "height", "frames", "fps", "steps", "seed")
 SAME = (
@@ -37,6 +37,7 @@ class Plan:
     clip: Clip
     folder: ModelFolder
     shape: Shape
+    values: dict[str, Any]  # of the preset that was named
     inputs: dict[str, Any]
 
 
@@ -49,7 +50,9 @@ async def remix(video_id: str, request: Remix, body: Body, *, key: ApiKey | None
     source = await sync_to_async(earlier.finished)(video_id, key, "video_id")
     folder = await video_model(source.model)
     same = {name: getattr(source, name) for name in SAME}
-    await check_room(folder, Shape(**{name: same[name] for name in SHAPE}))
+    await check_room(
+        folder, Shape(**{name: same[name] for name in SHAPE}), await sync_to_async(loras.bytes_of)(source.loras)
+    )
     async with staging() as staged:
         try:
             await sync_to_async(staged.reuse)(source)
@@ -74,8 +77,9 @@ async def edit(request: EditVideo, body: Body, *, key: ApiKey | None, **who: Any
     folder = await video_model(_model(request, clip))
     await sync_to_async(abilities.require_edit)(folder)
     frames = FRAMES_PER_LATENT * ((clip.frames - 1) // FRAMES_PER_LATENT) + 1
-    shape = _shape(request, clip, folder, frames)
-    plan = Plan(VideoJob.Task.EDIT, clip, folder, shape, {"strength": request.strength})
+    values = await sync_to_async(presets.values_of)(folder, request.preset)
+    shape = _shape(request, clip, folder, values, frames)
+    plan = Plan(VideoJob.Task.EDIT, clip, folder, shape, values, {"strength": request.strength})
     return await _derive(plan, request, body, key=key, **who)
 
 
@@ -92,8 +96,9 @@ async def extend(request: ExtendVideo, body: Body, *, key: ApiKey | None, **who:
             param="video",
         )
     frames = rounded_up(head + max(1, round(request.seconds * _fps(clip))))
-    shape = _shape(request, clip, folder, frames)
-    plan = Plan(VideoJob.Task.EXTENSION, clip, folder, shape, {"before": clip.frames - head})
+    values = await sync_to_async(presets.values_of)(folder, request.preset)
+    shape = _shape(request, clip, folder, values, frames)
+    plan = Plan(VideoJob.Task.EXTENSION, clip, folder, shape, values, {"before": clip.frames - head})
     return await _derive(plan, request, body, key=key, **who)
 
 
@@ -116,10 +121,16 @@ def _fps(clip: Clip) -> int:
     return min(120, max(1, round(clip.fps)))
 
 
-def _shape(request: Asked, clip: Clip, folder: ModelFolder, frames: int) -> Shape:
-    """Raises InvalidRequest above a limit of this server."""
+def _shape(request: Asked, clip: Clip, folder: ModelFolder, values: dict[str, Any], frames: int) -> Shape:
+    """The clip's own size and rate; of a preset it takes the steps. Raises InvalidRequest above a limit of this
+    server."""
     multiple = SIDE_MULTIPLE[folder.pipeline]
-    usual = {**DEFAULTS[folder.pipeline], **folder.defaults, **({"steps": clip.job.steps} if clip.job else {})}
+    usual = {
+        **DEFAULTS[folder.pipeline],
+        **folder.defaults,
+        **({"steps": clip.job.steps} if clip.job else {}),
+        **values,
+    }
     shape = Shape(
         width=multiple * max(1, clip.width // multiple),
         height=multiple * max(1, clip.height // multiple),
@@ -138,10 +149,10 @@ def _shape(request: Asked, clip: Clip, folder: ModelFolder, frames: int) -> Shap
     return shape
 
 
-async def _derive(plan: Plan, request: Asked, body: Body, **who: Any) -> VideoJob:
+async def _derive(plan: Plan, request: Asked, body: Body, *, idempotency_key: str = "", **who: Any) -> VideoJob:
     clip, folder, shape = plan.clip, plan.folder, plan.shape
-    upscale = await upscalers.named(request.upscale)
-    await check_room(folder, shape)
+    kept = await settings_of(request, folder, {**folder.defaults, **plan.values})
+    await check_room(folder, shape, await sync_to_async(loras.bytes_of)(kept["loras"]))
     digest = await asyncio.to_thread(digest_of_body, body)
     async with staging() as staged:
         found = await asyncio.to_thread(_decode, staged, clip, shape)
@@ -151,21 +162,12 @@ async def _derive(plan: Plan, request: Asked, body: Body, **who: Any) -> VideoJo
                 % {"promised": clip.frames, "found": found["frames"]},
                 param="video",
             )
-        job = VideoJob(
-            request_digest=digest,
-            task=plan.task,
-            source_video=clip.job.pk if clip.job else "",
-            model=folder.name,
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            **asdict(shape),
-            **guidance(request, folder.defaults),
-            upscale=upscale,
-            inputs={**staged.keys, **plan.inputs},
-            pipeline=folder.pipeline,
-            **who,
-        )
-        return await accept([job], [staged])
+        same = {"task": plan.task, "source_video": clip.job.pk if clip.job else "", "request_digest": digest}
+        made = [
+            VideoJob(**same, **kept, **of_each, inputs={**staged.keys, **plan.inputs}, **who)
+            for of_each in siblings(request, shape)
+        ]
+        return await accept_siblings(made, staged, idempotency_key)
 
 
 def _decode(staged: Staged, clip: Clip, shape: Shape) -> dict[str, Any]:

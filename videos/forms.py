@@ -1,7 +1,7 @@
 """The form that starts a video. The limits are the server's; `submission` has the last word."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from fmlx_site.errors import FmlxError
 from fmlx_site.widgets import LongSelect
 from inference.models import ModelFolder
-from videos import loras, options, presets
+from videos import lora_rows, loras, options, presets
+from videos.lora_rows import LoraField
 from videos.models import Preset, VideoJob
 
 CUSTOM = "custom"
@@ -26,7 +27,7 @@ SIZES = (
 )
 SHOWN = ("model", "prompt", "input_reference", "preset", "size", "width", "height", "seconds")
 FINE = (
-    *("upscale", "last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
+    *("loras", "upscale", "last_frame", "resize_mode", "steps", "seed", "n", "extend_prompt", "frames", "fps"),
     *("guidance_scale", "guidance_scale_2", "flow_shift", "negative_prompt"),
 )
 PICTURES = ("input_reference", "last_frame")
@@ -107,6 +108,11 @@ class VideoForm(forms.Form):
         required=False,
         help_text=_("A chat model makes it fuller first."),
     )
+    loras = LoraField(
+        label=_("LoRAs"),
+        required=False,
+        help_text=_("Strength 1 where none is given. Those of the preset where none is ticked."),
+    )
     upscale = forms.ChoiceField(
         label=_("Make it larger"),
         required=False,
@@ -150,8 +156,13 @@ class VideoForm(forms.Form):
     ) -> None:
         super().__init__(data, files, initial=initial)
         folders = list(folders)
+        found = loras.all_found()
         self._field("model").choices = [(name, name) for name in models_of(folders, ModelFolder.Type.VIDEO)]
-        self._field("preset").choices = [("", _("None")), *_preset_names(folders)]
+        self._field("preset").choices = [("", _("None")), *_preset_names(folders, found)]
+        if found:
+            self._field("loras").offer(found)
+        else:
+            del self.fields["loras"]
         if larger := models_of(folders, ModelFolder.Type.UPSCALE):
             self._field("upscale").choices = [("", _("no")), *((name, name) for name in larger)]
         else:
@@ -173,7 +184,7 @@ class VideoForm(forms.Form):
 
     @property
     def fine_open(self) -> bool:
-        return any(field.errors or field.value() not in (None, "", field.initial) for field in self.fine)
+        return any(field.errors or field.value() not in (None, "", [], field.initial) for field in self.fine)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -198,14 +209,13 @@ class VideoForm(forms.Form):
 
     def refuse(self, error: FmlxError) -> None:
         """Show why the server refuses, at the field it is about."""
-        at = error.param if error.param in self.fields else None
-        self.add_error(at, error.message)
+        at = (error.param or "").partition(".")[0]  # loras.0.strength
+        self.add_error(at if at in self.fields else None, error.message)
 
 
-def _preset_names(folders: Iterable[ModelFolder]) -> list[tuple[str, Any]]:
+def _preset_names(folders: Iterable[ModelFolder], found: Mapping[str, loras.Found]) -> list[tuple[str, Any]]:
     """Of all models together; the one that is chosen may lack some, and then says so."""
     able = [folder for folder in folders if folder.type == ModelFolder.Type.VIDEO]
-    found = loras.all_found() if able else {}
     kinds = {(one.pipeline, one.rank >= 0, *one.defaults.get("presets", ())): one for one in able}
     offered = [name for folder in kinds.values() for name in presets.built_in(folder, found)]
     names = dict.fromkeys([*offered, *Preset.objects.order_by("name").values_list("name", flat=True)])
@@ -250,7 +260,9 @@ def again(job: VideoJob) -> dict[str, Any]:
     found = {name: getattr(job, name) for name in names}
     size = f"{job.width}x{job.height}"
     known = size in dict(SIZES)
-    return {name: value for name, value in found.items() if value is not None} | {"size": size if known else CUSTOM}
+    rows = lora_rows.again(job.loras, two_experts=job.pipeline in loras.TWO_EXPERTS)
+    kept = {name: value for name, value in found.items() if value is not None}
+    return kept | {"size": size if known else CUSTOM, "loras": rows}
 
 
 def models_of(folders: Iterable[ModelFolder], type_: str) -> list[str]:

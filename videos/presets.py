@@ -77,13 +77,18 @@ def all_of(folder: ModelFolder) -> dict[str, Values]:
 
 def defaults_with(folder: ModelFolder, preset: str | None) -> Values:
     """What holds where a request says nothing. Synchronous. Raises InvalidRequest."""
+    return {**folder.defaults, **values_of(folder, preset)}
+
+
+def values_of(folder: ModelFolder, preset: str | None) -> Values:
+    """What the preset itself sets; nothing where none is named. Synchronous. Raises InvalidRequest."""
     if preset is None:
-        return dict(folder.defaults)
+        return {}
     found = all_of(folder)
     if preset not in found:
         known = ", ".join(sorted(found))
         raise InvalidRequest(f"{folder.name} has no preset {preset!r}; it has {known}.", param="preset")
-    return {**folder.defaults, **found[preset]}
+    return found[preset]
 
 
 @dataclass(frozen=True, slots=True)

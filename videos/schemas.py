@@ -82,9 +82,15 @@ class Remix(Schema):
 
 
 class Asked(Remix):
-    """What may be said of every clip."""
+    """What may be said of every clip. Of one that is made from a video, size and rate are the video's."""
 
     model: Annotated[Text, Field(max_length=255)] | None = None
+    preset: Annotated[Text, Field(max_length=64, description="Named settings, of GET /v1/videos/presets.")] | None = (
+        None
+    )
+    n: (
+        Annotated[Whole, Field(ge=1, le=16, description="So many videos, with seeds that follow one another.")] | None
+    ) = None
     steps: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] | None = None
     negative_prompt: Text | None = None
@@ -98,6 +104,8 @@ class Asked(Remix):
         | None
     ) = None
     flow_shift: Annotated[Number, Field(gt=0, le=100)] | None = None
+    boundary_ratio: Annotated[Number, Field(gt=0, lt=1)] | None = None
+    loras: Annotated[Loras | None, Field(description="LoRAs of this server by name, of GET /v1/videos/loras.")] = None
 
 
 class PresetValues(Schema):
@@ -167,15 +175,9 @@ class ExtendVideo(Asked):
 class CreateVideo(Asked):
     """What a client may send to `POST /v1/videos`."""
 
-    preset: Annotated[Text, Field(max_length=64, description="Named settings, of GET /v1/videos/presets.")] | None = (
-        None
-    )
     extend_prompt: Annotated[
         bool | None, Field(description="Whether a chat model of this server makes the prompt fuller first.")
     ] = None
-    n: (
-        Annotated[Whole, Field(ge=1, le=16, description="So many videos, with seeds that follow one another.")] | None
-    ) = None
     input_reference: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
     last_frame: Annotated[Any, Field(json_schema_extra=FILE_OR_ID)] = None
     resize_mode: Annotated[
@@ -188,8 +190,6 @@ class CreateVideo(Asked):
     seconds: Annotated[Number, Field(gt=0, le=3600)] | None = None
     frames: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
     fps: Annotated[Whole, Field(ge=1, le=120)] | None = None
-    boundary_ratio: Annotated[Number, Field(gt=0, lt=1)] | None = None
-    loras: Annotated[Loras | None, Field(description="LoRAs of this server by name, of GET /v1/videos/loras.")] = None
 
 
 class JobError(Schema):

@@ -67,8 +67,14 @@ async def submit(
     """
     async with staging() as staged:
         made = await prepare(request, body, staged, key=key, user_id=user_id)
-        made[0].idempotency_key = idempotency_key
-        return await accept(made, [staged] * len(made), VideoBatch(key=key) if len(made) > 1 else None)
+        return await accept_siblings(made, staged, idempotency_key)
+
+
+async def accept_siblings(made: Sequence[VideoJob], staged: Staged, idempotency_key: str) -> VideoJob:
+    """The videos of one request, several of them as a batch. Raises as `accept` does."""
+    made[0].idempotency_key = idempotency_key
+    batch = VideoBatch(key=made[0].key) if len(made) > 1 else None
+    return await accept(made, [staged] * len(made), batch)
 
 
 async def prepare(
@@ -81,11 +87,8 @@ async def prepare(
     shape = shape_of(request, folder.pipeline, defaults)
     given = {name: (await sync_to_async(reading.resolved)(value, param, key), param) for name, param, value in pictures}
     await sync_to_async(abilities.require)(folder, picture="picture" in given, last_picture="last_picture" in given)
-    asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
-    applied = await sync_to_async(loras.checked)(asked, folder)
-    _check_boundary(request, folder)
-    upscale = await upscalers.named(request.upscale)
-    await check_room(folder, shape, await sync_to_async(loras.bytes_of)(applied))
+    kept = await settings_of(request, folder, defaults)
+    await check_room(folder, shape, await sync_to_async(loras.bytes_of)(kept["loras"]))
     digest = await asyncio.to_thread(digest_of_body, body)
     if given:
         shape = await asyncio.to_thread(_fit, staged, given, shape, request.resize_mode, folder.pipeline)
@@ -96,30 +99,49 @@ async def prepare(
             key=key,
             user_id=user_id,
             request_digest=digest,
-            model=folder.name,
-            preset=request.preset or "",
-            prompt=request.prompt,
-            negative_prompt=_first(request.negative_prompt, defaults.get("negative_prompt")),
             prompt_wanted=extend,
             waiting_reason=waits,
             waiting_said=parts_of(waits),
-            **asdict(replace(shape, seed=(shape.seed + place) % SEEDS)),
-            **guidance(request, defaults),
-            boundary_ratio=_first(request.boundary_ratio, defaults.get("boundary_ratio")),
-            loras=applied,
-            upscale=upscale,
+            **of_each,
+            **kept,
             inputs={**staged.keys, **({"resize_mode": request.resize_mode} if given else {})},
-            pipeline=folder.pipeline,
         )
-        for place in range(request.n or 1)
+        for of_each in siblings(request, shape)
     ]
+
+
+def siblings(request: Asked, shape: Shape) -> list[dict[str, Any]]:
+    """The shape of each of the `n` videos, with seeds that follow one another."""
+    return [asdict(replace(shape, seed=(shape.seed + place) % SEEDS)) for place in range(request.n or 1)]
+
+
+async def settings_of(request: Asked, folder: ModelFolder, defaults: dict[str, Any]) -> dict[str, Any]:
+    """What a new video keeps of its request beside its shape and what it starts from: fields of its row.
+
+    Raises:
+        InvalidRequest, ModelNotFound: for a LoRA, a boundary or an upscaler that is not there for this model.
+    """
+    asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
+    applied = await sync_to_async(loras.checked)(asked, folder)
+    _check_boundary(request, folder)
+    return {
+        "model": folder.name,
+        "pipeline": folder.pipeline,
+        "preset": request.preset or "",
+        "prompt": request.prompt,
+        "negative_prompt": _first(request.negative_prompt, defaults.get("negative_prompt")),
+        **guidance(request, defaults),
+        "boundary_ratio": _first(request.boundary_ratio, defaults.get("boundary_ratio")),
+        "loras": applied,
+        "upscale": await upscalers.named(request.upscale),
+    }
 
 
 def _first(asked: Any, otherwise: Any) -> Any:
     return otherwise if asked is None else asked
 
 
-def _check_boundary(request: CreateVideo, folder: ModelFolder) -> None:
+def _check_boundary(request: Asked, folder: ModelFolder) -> None:
     if request.boundary_ratio is not None and folder.pipeline not in loras.TWO_EXPERTS:
         raise InvalidRequest(f"is for models with two experts; {folder.name} has one.", param="boundary_ratio")
 

@@ -57,3 +57,10 @@ def test_one_that_cannot_be_served_says_why(folder, damage, says):
 
 def spoil(file):
     file.write_bytes(file.read_bytes().replace(b"up_blocks", b"up_flocks"))
+
+
+def test_one_is_found_also_under_the_name_of_who_made_it(folder, tmp_path):
+    (tmp_path / "numz").mkdir()
+    folder.rename(tmp_path / "numz" / "SeedVR2")
+    (found,) = scan([tmp_path])
+    assert (found.name, found.type) == ("numz/SeedVR2", "upscale")

@@ -1,6 +1,7 @@
 """Videos from pictures and earlier videos as the API accepts them: the site without a node, the decoder in earnest."""
 
 import base64
+import json
 import struct
 import zlib
 
@@ -187,3 +188,42 @@ async def test_an_extension_counts_what_was_there_and_an_edit_has_its_length(cli
     assert (missing.status_code, missing.json()["error"]["param"]) == (404, "video.id")
     picture = await client.post("/v1/videos/edits", data={"prompt": "a"}, files={"video": ("a.mp4", png())})
     assert (picture.status_code, picture.json()["error"]["param"]) == (400, "video"), picture.text
+
+
+@pytest.fixture
+def sketch(settings, tmp_path):
+    """A LoRA of this server, and one that brings a preset."""
+    settings.FMLX = settings.FMLX.model_copy(update={"home": tmp_path / "home", "model_dirs": []})
+    folder = tmp_path / "home" / "loras"
+    (folder / "lightning").mkdir(parents=True)
+    (folder / "sketch.safetensors").write_bytes(b"x")
+    (folder / "lightning" / "high.safetensors").write_bytes(b"x")
+    values = {"steps": 3, "size": "256x256", "guidance_scale": 1.0, "boundary_ratio": 0.8}
+    (folder / "lightning" / "fmlx.json").write_text(json.dumps({"presets": {"fast": values}}))
+
+
+@pytest.mark.usefixtures("sketch")
+@pytest.mark.parametrize("way", ["edits", "extensions"])
+async def test_what_is_made_of_a_video_takes_loras_presets_and_a_number_as_a_new_one_does(
+    client, model, finished, clip, way
+):
+    model.pipeline = "wan2.2-t2v-a14b"
+    await model.asave()
+    job = await sync_to_async(finished)(clip)
+    body = {"prompt": "anew", "video": {"id": job.pk}, "seed": 7, **({"seconds": 1} if way == "extensions" else {})}
+    loras = [{"name": "sketch", "strength": 0.5, "strength_low": 0.25}]
+    made = await client.post(f"/v1/videos/{way}", json={**body, "loras": loras, "n": 3, "boundary_ratio": 0.9})
+    assert made.status_code == 200, made.text
+    first = made.json()
+    assert (first["loras"], first["boundary_ratio"]) == ([{"name": "sketch", "high": 0.5, "low": 0.25}], 0.9)
+    rows = [row async for row in VideoJob.objects.filter(batch=first["batch_id"]).order_by("seed")]
+    assert [(row.seed, row.task, row.source_video) for row in rows] == [
+        (seed, first["task"], job.pk) for seed in (7, 8, 9)
+    ]
+    assert len({tuple(await kept(row.pk)) for row in rows}) == 1
+    fast = (await client.post(f"/v1/videos/{way}", json={**body, "preset": "fast"})).json()
+    assert (fast["preset"], fast["steps"], fast["guidance_scale"], fast["boundary_ratio"]) == ("fast", 3, 1.0, 0.8)
+    assert (fast["loras"], fast["size"]) == ([{"name": "lightning", "high": 1, "low": 0}], "64x64")
+    for wrong in ({"loras": [{"name": "other"}]}, {"preset": "other"}, {"n": 17}):
+        refused = await client.post(f"/v1/videos/{way}", json={**body, **wrong})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, *wrong)

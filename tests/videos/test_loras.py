@@ -100,3 +100,12 @@ async def test_a_model_of_one_expert_has_no_second_strength(client, model, folde
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, *field)
     made = (await client.post("/v1/videos", json={**BODY, "loras": [{"name": "sketch"}]})).json()
     assert made["loras"] == [{"name": "sketch", "high": 1, "low": 0}]
+
+
+async def test_a_remix_counts_the_memory_of_its_loras_again(client, model, folder, make_job, key):
+    kept = [{"name": "sketch", "high": 1, "low": 1}]
+    source = await sync_to_async(make_job)(key=key, status="completed", loras=kept)
+    with (folder / "sketch.safetensors").open("wb") as grown:
+        grown.truncate(2**40)  # it takes no disk
+    answer = await client.post(f"/v1/videos/{source.pk}/remix", json={"prompt": "a blue ball"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large_for_memory"), answer.text

@@ -291,3 +291,29 @@ def test_the_form_offers_to_make_it_larger_where_a_model_can_and_a_page_says_why
     shown = [("en", "no model larger to make"), ("ru", "нет модели larger"), ("zh-hans", "没有模型 larger")]
     for language, words in shown:
         assert words in site.get(f"/videos/{job.pk}/", headers={"Accept-Language": language}).content.decode()
+
+
+def test_the_form_has_a_row_for_each_lora_with_the_strength_for_each_expert(site, model, settings, tmp_path):
+    settings.FMLX = settings.FMLX.model_copy(update={"home": tmp_path, "model_dirs": []})
+    assert "field-loras" not in site.get("/videos/").content.decode()
+    (tmp_path / "loras").mkdir()
+    for name in ("ink.safetensors", "sketch.safetensors"):
+        (tmp_path / "loras" / name).write_bytes(b"x")
+    page = site.get("/videos/").content.decode()
+    assert all(f'name="loras:{name}"' in page for name in ("ink", "sketch", "sketch:strength", "sketch:strength_low"))
+    form = filled(site, **{"loras:sketch": "on", "loras:sketch:strength": "0.5", "loras:ink:strength": "2"})
+    site.post("/videos/", form)
+    job = VideoJob.objects.get()
+    assert job.loras == [{"name": "sketch", "high": 0.5, "low": 0.5}]
+    site.post("/videos/", {**form, "token": "other", "loras:sketch:strength_low": "-1"})
+    job = VideoJob.objects.latest("created_at")
+    assert job.loras == [{"name": "sketch", "high": 0.5, "low": -1}]
+    again = site.get(f"/videos/?again={job.pk}").content.decode()
+    assert re.search(r'name="loras:sketch" id="[^"]+" checked', again)
+    assert re.search(r'name="loras:sketch:strength_low" value="-1(.0)?"', again)
+    for typed, says in (("much", "A strength is a number from -4 to 4."), ("9", "less than or equal to 4")):
+        answer = site.post("/videos/", {**form, "token": "third", "loras:sketch:strength": typed})
+        assert answer.status_code in (200, 400)
+        assert says in answer.content.decode()
+        assert "field-loras invalid" in answer.content.decode()
+    assert VideoJob.objects.count() == 2

@@ -9,7 +9,7 @@ from inference.models import ModelFolder
 from memory.protocol import WorkerFailed
 from tests.helpers import await_for
 from tests.videos.test_dispatch import dispatching, draws, ended, folder, no_lease, told
-from videos import jobs, upscalers
+from videos import jobs, pace, upscalers
 from videos.models import VideoJob
 from videos.predictor import built_in
 
@@ -75,6 +75,8 @@ async def test_the_larger_file_is_the_video_and_the_raw_one_is_beside_it(home, m
     assert (await client.get(f"{url}/content?variant=raw", headers=auth)).content == b"frames"
     manifest = (await done.attempts.aget()).manifest
     assert (manifest["upscale"]["wall_seconds"], manifest["peak_memory_bytes"]) == (2.0, 7)
+    wider = await sync_to_async(make_job)(upscale="larger", width=192)
+    assert await sync_to_async(pace.upscaling)(wider) == 6.0  # three times the pixels
 
 
 async def _upscaler():
