@@ -27,6 +27,8 @@ def _works() -> bool:
 
 
 def _make() -> None:
+    if VENV.is_symlink():  # to make it anew would empty another project's
+        raise Failed(f"{VENV} is a link to {VENV.resolve()}. Remove the link; an environment of its own is made then.")
     if not importlib.util.find_spec("ensurepip"):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         if not can_apt():
