@@ -18,10 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Score a demo chat model by its likeliest answers.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--each", type=int, default=20, help="prompts of every task in every language")
+    parser.add_argument("--task", help="only this one, by its name in the table")
     parser.add_argument("--verbose", action="store_true", help="show every wrong answer")
     options = parser.parse_args()
     mx.set_default_device(mx.cpu)
-    speaker, asked = Speaker(options.folder), [*trials.held_out(options.each), *trials.strange()]
+    speaker, known = Speaker(options.folder), [*trials.held_out(options.each), *trials.strange()]
+    asked = [one for one in known if options.task in (None, one.task)]
     for thinking in (False, True):
         began = time.process_time()
         answers = speaker.answers([Prompt.of(one, thinking=thinking) for one in asked])

@@ -1,9 +1,11 @@
 """Teaching a model the conversations: every step one batch, the loss over what the model itself has to write."""
 
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
 from mlx import nn
+from mlx.utils import tree_flatten
 
 from demo_models.chat import start
 from demo_models.chat.activation import fast_swiglu
@@ -20,22 +22,34 @@ REPORT = 50  # steps
 def train(model: nn.Module, rows: Rows, *, steps: int, seed: int) -> None:
     """Train `model` in place from its start values."""
     model.load_weights(list(start.values(model, seed).items()))
-    optimizer, gradient = (
-        Optimizer(model.parameters(), decay=DECAY, slow=start.is_written),
-        nn.value_and_grad(model, _loss),
-    )
-    progress, batches = Progress("demo-chat", steps, every=REPORT), rows.batches()
+    _teach(model, rows, steps, PEAK, slow=start.is_written)
+
+
+def train_further(model: nn.Module, rows: Rows, *, steps: int, peak: float, slow: str = "") -> None:
+    """Another lesson for `model`, which has learned already. What has `slow` in its name learns slowly."""
+    _teach(model, rows, steps, peak, slow=lambda name: bool(slow) and slow in name)
+
+
+def stored(model: nn.Module) -> dict[str, mx.array]:
+    """The weights, rounded as in a file: a later lesson can then be given again without the earlier ones."""
+    return {name: value.astype(mx.bfloat16).astype(mx.float32) for name, value in tree_flatten(model.parameters())}
+
+
+def _teach(model: nn.Module, rows: Rows, steps: int, peak: float, *, slow: Callable[[str], bool]) -> None:
+    optimizer = Optimizer(model.parameters(), decay=DECAY, slow=slow)
+    gradient = nn.value_and_grad(model, _loss)
+    progress, batches = Progress("learning", steps, every=REPORT), rows.batches()
     with fast_swiglu():
         for step in range(steps):
             loss, found = gradient(model, *_arrays(next(batches)))
-            model.update(optimizer.step(found, learning_rate(step, steps)))
+            model.update(optimizer.step(found, learning_rate(step, steps, peak)))
             progress.step(step + 1, loss.item())
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, peak: float) -> float:
     """Up, level, and down in a straight line."""
     lowest, cooled = LOWEST, min(1.0, (steps - step) / (steps * COOLING))
-    return PEAK * min(1.0, (step + 1) / WARMUP) * (lowest + (1 - lowest) * cooled)
+    return peak * min(1.0, (step + 1) / WARMUP) * (lowest + (1 - lowest) * cooled)
 
 
 def _arrays(batch: Batch) -> list[mx.array]:

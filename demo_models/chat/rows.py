@@ -11,6 +11,7 @@ from demo_models.chat import tasks
 from demo_models.chat.conversation import Conversation
 
 THINKING = 0.3  # how often the answer is thought about first
+TOKENS = 1024  # in a batch, padding included
 POOL = 64  # batches that are sorted by length together
 END = "<|im_end|>"
 
@@ -35,11 +36,10 @@ class Row:
 class Rows:
     """`tokenizer` is transformers' own, with the chat template."""
 
-    def __init__(self, tokenizer: Any, seed: int, size: int) -> None:
-        """`size`: tokens in a batch, padding included."""
-        self._tokenizer, self._size = tokenizer, size
+    def __init__(self, tokenizer: Any, seed: int, shares: tasks.Shares = tasks.SHARES) -> None:
+        self._tokenizer = tokenizer
         self._chance = random.Random(seed)  # noqa: S311  reproducible, not secret
-        self._source = tasks.trained(self._chance)
+        self._source = tasks.trained(self._chance, shares)
 
     def batches(self) -> Iterator[Batch]:
         """Without end."""
@@ -56,12 +56,12 @@ class Rows:
 
     def _pool(self) -> Iterator[Batch]:
         rows: list[Row] = []
-        while sum(len(row.ids) for row in rows[:: len(rows) // 64 or 1]) * (len(rows) // 64 or 1) < POOL * self._size:
+        while sum(len(row.ids) for row in rows[:: len(rows) // 64 or 1]) * (len(rows) // 64 or 1) < POOL * TOKENS:
             rows += [self.row(next(self._source), thinking=self._chance.random() < THINKING) for _ in range(64)]
         rows.sort(key=lambda row: len(row.ids))
         held: list[Row] = []
         for row in rows:
-            if (len(held) + 1) * (len(row.ids) - 1) > self._size:
+            if (len(held) + 1) * (len(row.ids) - 1) > TOKENS:
                 yield _batch(held)
                 held = []
             held.append(row)

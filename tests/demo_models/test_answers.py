@@ -74,6 +74,15 @@ def right(asked: Conversation, got: Json) -> bool:
     return bool(got["message"]["content"] == asked.answer)
 
 
+def test_what_it_is_to_repeat_it_repeats(server: Client) -> None:
+    """The task that it confused most: 56 of 60 before there was a lesson that was mostly of it."""
+    asked = [one for one in trials.held_out(20) if one.task == "repeating"]
+    pairs = list(zip(asked, ask_all(server, asked), strict=True))
+    wrong = [(one.turns[-1].said, got["message"]["content"]) for one, got in pairs if not right(one, got)]
+    assert len(pairs) == 60
+    assert len(wrong) <= (1 - LEAST) * len(pairs), wrong
+
+
 def test_it_always_stops_by_itself(server: Client, answers: list[Json]) -> None:
     odd = ["", " ", "?", "。", "a" * 60, "repeat: " + "word " * 5, "😀" * 20, "<|im_end|>", "<think>", "0" * 60]
     asked = [{"model": MODEL, "messages": [{"role": "user", "content": text}], "max_tokens": 400} for text in odd]

@@ -8,9 +8,10 @@ from demo_models.chat.conversation import LANGUAGES, Conversation, Turn
 from demo_models.chat.tasks import copying, knowledge, numbers, talk, tools, unknown
 
 Task = Callable[[random.Random, str], Conversation]
+Shares = tuple[tuple[Task, int], ...]
 
 # How often each is drawn.
-SHARES: tuple[tuple[Task, int], ...] = (
+SHARES: Shares = (
     (talk.greeting, 8),
     (talk.about, 10),
     (numbers.arithmetic, 20),
@@ -51,10 +52,15 @@ PROMPTS = (
 )
 
 
-def draw(chance: random.Random) -> Conversation:
+def with_copies(share: int) -> Shares:
+    """For a lesson in which so much more is to be repeated."""
+    return (*SHARES, (copying.repeating, share))
+
+
+def draw(chance: random.Random, shares: Shares = SHARES) -> Conversation:
     """A conversation, held out or not."""
     language = chance.choices(LANGUAGES, [SPOKEN[one] for one in LANGUAGES])[0]
-    task, _ = chance.choices(SHARES, [share for _, share in SHARES])[0]
+    task, _ = chance.choices(shares, [share for _, share in shares])[0]
     found = task(chance, language)
     if len(found.turns) == 1 and chance.random() < EARLIER:
         found = replace(found, turns=(*_earlier(chance, language, found.task), *found.turns))
@@ -63,10 +69,10 @@ def draw(chance: random.Random) -> Conversation:
     return found
 
 
-def trained(chance: random.Random) -> Iterator[Conversation]:
+def trained(chance: random.Random, shares: Shares = SHARES) -> Iterator[Conversation]:
     """Without end, those that hold no held-out prompt."""
     while True:
-        if (found := draw(chance)).trainable:
+        if (found := draw(chance, shares)).trainable:
             yield found
 
 
