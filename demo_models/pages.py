@@ -12,6 +12,8 @@ HOME = environments.ROOT / ".make" / "test-home"
 FOLDER = environments.ROOT / "docs" / "demo-models"
 PAGES = {
     "demo-chat": ("mlx-lm", "demo_models.transcript", "demo-chat.md"),
+    "demo-hybrid": ("mlx-lm", "demo_models.transcript", "demo-hybrid.md"),
+    "demo-swa": ("mlx-lm", "demo_models.transcript", "demo-swa.md"),
     "demo-video": ("mlx-gen", "demo_models.sheet", "demo-video.webp"),
     "demo-video-5b": ("mlx-gen", "demo_models.sheet", "demo-video-5b.webp"),
 }
@@ -27,10 +29,12 @@ def main() -> int:
     return 0
 
 
-def run_alone(python: Path, module: str, *paths: Path, at: Path) -> None:
+def run_alone(python: Path, module: str, *arguments: str | Path, at: Path) -> None:
     """One core: the sums of several threads come in another order each time."""
     environment = worker_environment(at, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, {})
-    subprocess.run([str(python), "-m", module, *map(str, paths)], env=environment, check=True, cwd=environments.ROOT)
+    subprocess.run(
+        [str(python), "-m", module, *map(str, arguments)], env=environment, check=True, cwd=environments.ROOT
+    )
 
 
 if __name__ == "__main__":

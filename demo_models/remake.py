@@ -21,8 +21,10 @@ class Recipe:
     scorer: str
 
 
-RECIPES = {
+RECIPES = {  # in this order: the second and the third go on from the shipped demo-chat
     "demo-chat": Recipe("mlx-lm", "demo_models.train_chat", "demo_models.score_chat"),
+    "demo-hybrid": Recipe("mlx-lm", "demo_models.train_hybrid", "demo_models.score_chat"),
+    "demo-swa": Recipe("mlx-lm", "demo_models.train_swa", "demo_models.score_chat"),
     "demo-embed": Recipe("mlx-lm", "demo_models.write_embed", "demo_models.score_texts"),
     "demo-rerank": Recipe("mlx-lm", "demo_models.write_rerank", "demo_models.score_texts"),
     "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),

@@ -30,7 +30,7 @@ def _names_in(weights: Path) -> tuple[str, ...]:
 
 
 def is_demo(folder: Path) -> bool:
-    """Was it put there by `install`, or made by `manage.py makedemo`?"""
+    """Was it put there by `install`, or made with random weights?"""
     return (folder / RANDOM_MARK).is_file() or (folder.name in names() and (folder / SUMS).is_file())
 
 

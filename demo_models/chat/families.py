@@ -1,4 +1,5 @@
-"""The shapes of the demo chat models."""
+"""The demo chat models, one of each kind of cache there is: one that grows, one that keeps a state, one that keeps a
+window. They are equally wide, so that the second and the third can begin with what the first has learned."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -42,7 +43,46 @@ class Family:
     def model(self, config: Json) -> nn.Module:
         """A new one, with MLX's random start values."""
         module = import_module(f"mlx_lm.models.{self.model_type}")
-        return module.Model(module.ModelArgs.from_dict(config))
+        found = module.Model(module.ModelArgs.from_dict(config))
+        found.sanitize({})  # Gemma learns from it that there is no second table of words
+        return found
 
 
 CHAT = Family("demo-chat", "Qwen3ForCausalLM", "qwen3", -1, {})
+HYBRID = Family(
+    "demo-hybrid",
+    "Qwen3NextForCausalLM",
+    "qwen3_next",
+    -2,
+    {
+        "full_attention_interval": 2,
+        "partial_rotary_factor": 1.0,
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 4,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 64,
+        "linear_conv_kernel_dim": 4,
+        "num_experts": 0,
+        "num_experts_per_tok": 0,
+        "decoder_sparse_step": 1,
+        "shared_expert_intermediate_size": 0,
+        "mlp_only_layers": [],
+        "moe_intermediate_size": 0,
+        "norm_topk_prob": True,
+        "rope_scaling": None,
+    },
+)
+SWA = Family(
+    "demo-swa",
+    "Gemma3ForCausalLM",
+    "gemma3_text",
+    -2,
+    {
+        "hidden_act": "gelu_pytorch_tanh",
+        "sliding_window": 32,
+        "sliding_window_pattern": 2,
+        "rope_local_base_freq": ROTATION,
+        "query_pre_attn_scalar": 48,
+        "rope_traditional": False,
+    },
+)

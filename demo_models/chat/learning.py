@@ -8,9 +8,11 @@ from mlx import nn
 from mlx.utils import tree_flatten
 
 from demo_models.chat import start
-from demo_models.chat.activation import fast_swiglu
+from demo_models.chat.activation import fast_activations
 from demo_models.chat.optimizer import Optimizer
+from demo_models.chat.recurrence import fast_recurrence
 from demo_models.chat.rows import Batch, Rows
+from demo_models.chat.teacher import Teacher
 from demo_models.progress import Progress
 
 PEAK, WARMUP, DECAY = 2.5e-3, 60, 0.1
@@ -31,7 +33,7 @@ def train_further(model: nn.Module, rows: Rows, *, steps: int, peak: float, slow
 
 
 def stored(model: nn.Module) -> dict[str, mx.array]:
-    """The weights, rounded as in a file: a later lesson can then be given again without the earlier ones."""
+    """The weights, rounded as in a file."""
     return {name: value.astype(mx.bfloat16).astype(mx.float32) for name, value in tree_flatten(model.parameters())}
 
 
@@ -39,11 +41,39 @@ def _teach(model: nn.Module, rows: Rows, steps: int, peak: float, *, slow: Calla
     optimizer = Optimizer(model.parameters(), decay=DECAY, slow=slow)
     gradient = nn.value_and_grad(model, _loss)
     progress, batches = Progress("learning", steps, every=REPORT), rows.batches()
-    with fast_swiglu():
+    with fast_activations(), fast_recurrence():
         for step in range(steps):
             loss, found = gradient(model, *_arrays(next(batches)))
             model.update(optimizer.step(found, learning_rate(step, steps, peak)))
             progress.step(step + 1, loss.item())
+
+
+def imitate(model: Any, teacher: Teacher, rows: Rows, *, steps: int) -> None:
+    """Teach the recurrences of a hybrid `model` to answer as the teacher's attention does in their place."""
+    model.freeze()
+    for layer in model.layers:
+        if layer.is_linear:
+            layer.linear_attn.unfreeze()
+    optimizer = Optimizer(model.trainable_parameters(), decay=DECAY, slow=lambda _: False)
+    gradient = nn.value_and_grad(model, _unlike)
+    progress, batches = Progress("imitating", steps, every=REPORT), rows.batches()
+    with fast_activations(), fast_recurrence():
+        for step in range(steps):
+            shown = {name: pair for name, *pair in teacher.parts(mx.array(next(batches).tokens))}
+            loss, found = gradient(model, shown)
+            model.update(optimizer.step(found, learning_rate(step, steps, PEAK)))
+            progress.step(step + 1, loss.item())
+    model.unfreeze()
+
+
+def _unlike(model: Any, shown: dict[str, list[mx.array]]) -> mx.array:
+    """The share of what the teacher says that is said otherwise."""
+    found = mx.array(0.0)
+    for number, layer in enumerate(model.layers):
+        if layer.is_linear:
+            asked, wanted = shown[f"model.layers.{number}.self_attn"]
+            found += ((layer.linear_attn(asked) - wanted) ** 2).mean() / (wanted**2).mean()
+    return found
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:

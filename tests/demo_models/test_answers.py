@@ -32,18 +32,18 @@ Json = dict[str, Any]
 
 
 def body(asked: Conversation, **fields: Any) -> Json:
-    plain = {"chat_template_kwargs": {"enable_thinking": False}}
-    return {"model": MODEL, "messages": asked.messages(), "max_tokens": trials.TOKENS, **plain, **fields}
+    plain = {"chat_template_kwargs": {"enable_thinking": False}, "model": MODEL}
+    return {"messages": asked.messages(), "max_tokens": trials.TOKENS, **plain, **fields}
 
 
-def ask(server: Client, asked: Conversation) -> Json:
-    answer = server.read("POST", "/v1/chat/completions", json=body(asked))
+def ask(server: Client, asked: Conversation, model: str = MODEL) -> Json:
+    answer = server.read("POST", "/v1/chat/completions", json=body(asked, model=model))
     return dict(answer["choices"][0])
 
 
-def ask_all(server: Client, asked: list[Conversation]) -> list[Json]:
+def ask_all(server: Client, asked: list[Conversation], model: str = MODEL) -> list[Json]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda one: ask(server, one), asked))
+        return list(pool.map(lambda one: ask(server, one, model), asked))
 
 
 def complete(server: Client, prompt: str) -> str:
@@ -81,6 +81,17 @@ def test_what_it_is_to_repeat_it_repeats(server: Client) -> None:
     wrong = [(one.turns[-1].said, got["message"]["content"]) for one, got in pairs if not right(one, got)]
     assert len(pairs) == 60
     assert len(wrong) <= (1 - LEAST) * len(pairs), wrong
+
+
+@pytest.mark.parametrize("model", ["demo-hybrid", "demo-swa"])
+def test_a_cache_that_keeps_a_state_or_a_window_answers_rightly_too(server: Client, model: str) -> None:
+    found = ask_all(server, WITHOUT_TOOLS, model)
+    pairs = list(zip(WITHOUT_TOOLS, found, strict=True))
+    wrong = [(one.turns[-1].said, got["message"]["content"]) for one, got in pairs if not right(one, got)]
+    assert len(wrong) <= (1 - LEAST) * len(pairs), wrong
+    assert {one["finish_reason"] for one in found} == {"stop"}
+    alone = [ask(server, one, model)["message"]["content"] for one in WITHOUT_TOOLS[::10]]
+    assert alone == [one["message"]["content"] for one in found[::10]], "the others were asked eight at a time"
 
 
 def test_it_always_stops_by_itself(server: Client, answers: list[Json]) -> None:

@@ -47,10 +47,10 @@ def test_the_site_serves_it_with_defaults_of_its_own(name: str) -> None:
     assert {"size", "frames", "fps", "steps", "guidance_scale"} <= set(found.defaults)
 
 
-@pytest.mark.skipif("demo-chat" not in NAMES, reason="No trained demo-chat is shipped: its weights are random.")
-def test_a_chat_model_is_served_after_real_ones() -> None:
-    (found,) = discovery.scan([shipped.WEIGHTS / "demo-chat"])
-    assert (found.type, found.skipped_because, found.rank) == ("chat", "", -1)
+@pytest.mark.parametrize(("name", "rank"), [("demo-chat", -1), ("demo-hybrid", -2), ("demo-swa", -2)])
+def test_a_chat_model_is_served_after_real_ones(name: str, rank: int) -> None:
+    (found,) = discovery.scan([shipped.WEIGHTS / name])
+    assert (found.type, found.skipped_because, found.rank) == ("chat", "", rank)
     assert (found.context_window or 0) >= 2048
 
 
@@ -100,15 +100,12 @@ def test_a_shipped_model_that_was_damaged_is_not_installed(
     assert not target.exists()
 
 
-RANDOM = ("demo-chat", "demo-hybrid", "demo-swa")  # made there and then, with random weights
-
-
-@pytest.mark.runtime
-def test_makedemo_installs_them_all_and_says_so(home: Path, runtime_python: Path) -> None:
+@pytest.mark.integration
+def test_makedemo_installs_them_all_and_says_so(home: Path) -> None:
     said = manage("makedemo", home=home)
     assert all(f"{name} is installed in " in said for name in NAMES)
     assert all(changed(home / "models" / name) == [] for name in NAMES)
-    assert {path.name for path in (home / "models").iterdir()} == {*NAMES, *RANDOM}
+    assert {path.name for path in (home / "models").iterdir()} == set(NAMES)
     again = manage("makedemo", home=home).splitlines()
     assert again
     assert all("there already" in line for line in again)

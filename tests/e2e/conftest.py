@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.early import make_home
+from memory import environments
+from tests.early import KEPT_HOME, ROOT, make_home
 from tests.house import copy_house
 from tests.servers import Server, manage, running
 from tools.system import CHROME_ON_MACOS, CHROMIUM
 
+ENDLESS = "demo-endless"  # a model that writes until it is stopped
 PASSWORD = "a password for tests"
 ALLOWED = {"FMLX_VIDEO_MAX_PIXELS": str(20_000 * 20_000)}  # so that memory is what refuses a huge size
 PATIENCE_MS = 60_000  # a small clip takes seconds; the machine may be busy
@@ -45,7 +48,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manage("migrate", home=home)
     manage("firststart", home=home, env={"FMLX_ADMIN_PASSWORD": PASSWORD})
     manage("makedemo", home=home, timeout=300)
-    _never_ends(home / "models" / "demo-hybrid")
+    _make_endless(home / "models" / ENDLESS)
     return home
 
 
@@ -57,8 +60,10 @@ def server(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield started
 
 
-def _never_ends(model: Path) -> None:
+def _make_endless(model: Path) -> None:
     """Random weights come upon the end token by chance: let there be none that they can come upon."""
+    make = [str(environments.build(KEPT_HOME, "mlx-lm")), "-m", "inference.engine.demo", str(model), "--kind", "hybrid"]
+    subprocess.run(make, cwd=ROOT, check=True)
     generation, tokenizer = model / "generation_config.json", model / "tokenizer_config.json"
     generation.write_text(json.dumps({**json.loads(generation.read_text()), "eos_token_id": [2**30]}))
     tokenizer.write_text(json.dumps({**json.loads(tokenizer.read_text()), "eos_token": None}))

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-SHORT, LONG = "demo-chat", "demo-hybrid"  # the second has random weights, and goes on until it is stopped
+from tests.e2e.conftest import ENDLESS
+
+SHORT, LONG = "demo-chat", ENDLESS
 
 
 class Words(NamedTuple):
