@@ -116,9 +116,11 @@ def test_the_first_page_is_light(operator: Page) -> None:
         assert sum(weights) <= MOST_WEIGHT, (path, weights)
 
 
-def test_every_page_can_be_read_without_javascript(browser: Browser, base_url: str, operator: Page) -> None:
+def test_every_page_can_be_read_without_javascript(browser: Browser, server: Server, operator: Page) -> None:
     state = operator.context.storage_state()
-    with closing(browser.new_context(base_url=base_url, java_script_enabled=False, storage_state=state)) as context:
+    with closing(
+        browser.new_context(base_url=server.base_url, java_script_enabled=False, storage_state=state)
+    ) as context:
         page = context.new_page()
         for path in PAGES:
             page.goto(path)
