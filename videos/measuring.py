@@ -114,6 +114,7 @@ class Measurement:
             "model_dir": self.folder.path,
             "output_dir": str(work),
             "artifacts_dir": str(work),
+            "previews_dir": str(settings.FMLX.previews),
             "lease_bytes": lease,
         }
         return {**asked, **where, "steps": self.steps, "seed": 1, "prompt": "a red ball", "low_ram": True}

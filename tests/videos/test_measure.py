@@ -34,6 +34,7 @@ def test_a_table_is_shown_and_the_constants_are_kept_and_used(house: Path) -> No
     assert all(float(measured) <= float(predicted) < float(promised) for _, measured, predicted, promised in rows)
     assert ask(house, KEPT) == "[('demo-video', 3)]"
     assert ask(house, LEFT) == "0"
+    assert list((house / "previews").glob("colours-*.json")), "how its latents look is known before the first video"
     with open_house(house) as client:
         client.until(client.make(size="64x64", frames=5, steps=1)["id"], "completed")
         refused = measure(house, *FAST)
