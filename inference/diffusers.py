@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inference.unserved import Unserved
-from inference.unserved import gettext_noop as _
+from inference.engine.unserved import Unserved
+from inference.engine.unserved import gettext_noop as _
 
 # A root's `_class_name` and whether it has a second expert → the pipeline of mlx-gen that runs it.
 PIPELINES = {

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from inference.diffusers import check_weights
-from inference.unserved import Unserved
-from inference.unserved import gettext_noop as _
+from inference.engine.unserved import Unserved
+from inference.engine.unserved import gettext_noop as _
 
 VAE = "ema_vae_fp16.safetensors"
 PYTORCH_VAE = "ema_vae.pth"

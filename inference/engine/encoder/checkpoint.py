@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from inference.unserved import Unserved
-from inference.unserved import gettext_noop as _
+from inference.engine.unserved import Unserved
+from inference.engine.unserved import gettext_noop as _
 
 Task = Literal["embedding", "rerank"]
 Pooling = Literal["mean", "cls", "last"]

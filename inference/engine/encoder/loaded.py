@@ -18,7 +18,7 @@ from inference.engine.encoder.networks import Network
 from inference.engine.messages import Json
 from inference.engine.models import fingerprint, materialise
 from inference.engine.readings import backend
-from inference.unserved import Unserved
+from inference.engine.unserved import Unserved
 from memory.protocol import WorkerFailed
 
 
