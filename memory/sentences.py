@@ -16,6 +16,7 @@ SIZES = frozenset(
     {"wanted", "most", "free", "ceiling", "held", "lease", "tolerance", "pinned", "kept"}
     | {"leased", "missing", "coming", "need"}
 )
+MOST_DIGITS = 6  # of a GiB: a kibibyte
 SENTENCES: dict[str, str | Promise] = {
     "no_room": _("%(wanted)s is needed, and %(free)s of the %(ceiling)s ceiling is not promised to others."),
     "never_fits": _("%(wanted)s is needed, and this machine can promise %(ceiling)s at most."),
@@ -96,9 +97,18 @@ def spelled(parts: list[Part]) -> str:
 def _spell(part: Part) -> str:
     if part["say"] == TEXT:
         return str(part["text"])
-    figures = {name: gib(value) if name in SIZES else value for name, value in part.items()}
-    return str(SENTENCES.get(part["say"]) or gettext(part["say"])) % figures
+    return str(SENTENCES.get(part["say"]) or gettext(part["say"])) % (part | _sizes(part))
 
 
-def gib(size: int) -> str:
-    return f"{size / 1024**3:.2f} GiB"
+def _sizes(part: Part) -> dict[str, str]:
+    """As text, with the digits it takes to tell them apart: “1.16 GiB is more than 1.16 GiB” explains nothing."""
+    sizes = {name: value for name, value in part.items() if name in SIZES}
+    for digits in range(2, MOST_DIGITS + 1):
+        told = {name: gib(size, digits) for name, size in sizes.items()}
+        if len(set(told.values())) == len(set(sizes.values())):
+            break
+    return told
+
+
+def gib(size: int, digits: int = 2) -> str:
+    return f"{size / 1024**3:.{digits}f} GiB"

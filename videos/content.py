@@ -1,11 +1,13 @@
 """Serving a file with Range, as players expect (RFC 9110 §14). Django's FileResponse ignores Range."""
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
@@ -47,8 +49,19 @@ def requested_part(header: str, size: int) -> Part | None:
 
 
 async def serve(request: HttpRequest, path: Path, *, media_type: str, etag: str, name: str) -> HttpResponseBase:
-    """The whole file, or the part that was asked for. Raises FileNotFoundError before anything is sent."""
-    size = (await asyncio.to_thread(path.stat)).st_size
+    """The whole file, or the part that was asked for. Raises FileNotFoundError before anything is sent.
+
+    It is opened once: what is replaced or removed meanwhile, as a preview is, is served whole.
+    """
+    file = await asyncio.to_thread(path.open, "rb")
+    response = _answer(request, file, media_type=media_type, etag=etag, name=name)
+    if not response.streaming:
+        file.close()
+    return response
+
+
+def _answer(request: HttpRequest, file: BinaryIO, *, media_type: str, etag: str, name: str) -> HttpResponseBase:
+    size = os.fstat(file.fileno()).st_size
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{etag}"',
@@ -69,7 +82,7 @@ async def serve(request: HttpRequest, path: Path, *, media_type: str, etag: str,
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
     if request.method == "HEAD":
         return HttpResponse(status=status, content_type=media_type, headers=headers)
-    return StreamingHttpResponse(_read(path, part), status=status, content_type=media_type, headers=headers)
+    return StreamingHttpResponse(_read(file, part), status=status, content_type=media_type, headers=headers)
 
 
 def _asked_for(request: HttpRequest, size: int, etag: str) -> Part | None:
@@ -81,10 +94,10 @@ def _asked_for(request: HttpRequest, size: int, etag: str) -> Part | None:
     return requested_part(header, size)
 
 
-async def _read(path: Path, part: Part) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as stream:
-        stream.seek(part.first)
+async def _read(file: BinaryIO, part: Part) -> AsyncIterator[bytes]:
+    with file:
+        file.seek(part.first)
         left = part.length
-        while left and (chunk := await asyncio.to_thread(stream.read, min(CHUNK_BYTES, left))):
+        while left and (chunk := await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))):
             left -= len(chunk)
             yield chunk

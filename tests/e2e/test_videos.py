@@ -34,6 +34,7 @@ def card(page: Page, prompt: str) -> Locator:
 
 def plays(page: Page, selector: str) -> None:
     """Playwright's own waiting evaluates text, which the page's policy forbids."""
+    expect(page.locator(selector)).to_be_attached()  # the page may have just been left for the next
     wait_for(
         lambda: page.evaluate(f"({PLAYABLE})(document.querySelector('{selector}'))"), 60, f"{selector} being ready"
     )

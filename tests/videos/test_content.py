@@ -82,6 +82,16 @@ async def test_head_has_the_headers_and_no_body(clip):
     assert response["Content-Length"] == str(clip.stat().st_size)
 
 
+async def test_a_file_that_is_replaced_meanwhile_is_served_as_it_was(clip, tmp_path):
+    """A preview is renewed every second: its length was told, and a shorter one would be an answer cut off."""
+    request, was = RequestFactory().get("/"), clip.read_bytes()
+    response = await content.serve(request, clip, media_type="video/mp4", etag="abc", name="clip.mp4")
+    renewed = tmp_path / "renewed.mp4"
+    renewed.write_bytes(b"shorter")
+    renewed.replace(clip)
+    assert b"".join([chunk async for chunk in response]) == was
+
+
 async def test_a_file_that_is_gone_is_known_before_anything_is_sent(tmp_path):
     with pytest.raises(FileNotFoundError):
         await answer(tmp_path / "gone.mp4")

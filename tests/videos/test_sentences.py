@@ -49,6 +49,13 @@ def test_a_reason_to_wait_is_read_in_the_readers_language_and_kept_in_english(ma
     assert "需要 3.00 GiB；上限 2.00 GiB 中有 1.00 GiB 尚未分配。" in read(job, "zh-hans")
 
 
+@pytest.mark.parametrize(
+    ("less", "told"), [(2**30, "3.00 GiB is needed, and 2.00"), (4096, "3.000000 GiB is needed, and 2.999996")]
+)
+def test_sizes_that_differ_are_told_apart(less: int, told: str) -> None:
+    assert say("no_room", wanted=3 * 2**30, free=3 * 2**30 - less, ceiling=3 * 2**30).startswith(told)
+
+
 def test_an_error_of_several_sentences_and_the_workers_own_words(make_job, node, read) -> None:
     job = jobs.claim(make_job(), node.pk)
     assert job
