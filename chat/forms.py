@@ -1,5 +1,7 @@
 """What is sent to a model, and with what."""
 
+import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -104,10 +106,18 @@ def shown(model: Served) -> str:
 
 def thinks(model: Served) -> bool:
     """Its template can be told whether to think, as far as that can be read on this machine."""
-    files = [Path(folder.path) / name for folder in model.folders for name in TEMPLATES]
-    return any(_asks(path, path.stat().st_mtime_ns) for path in files if path.is_file())
+    return any(_asks(f"{folder.path}/{name}") for folder in model.folders for name in TEMPLATES)
+
+
+def _asks(path: str) -> bool:
+    """A `Path` would cost more than the look: there may be a thousand models."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and _says(path, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _asks(path: Path, changed_at: int) -> bool:
-    return "enable_thinking" in path.read_text(errors="replace")
+def _says(path: str, changed_at: int) -> bool:
+    return "enable_thinking" in Path(path).read_text(errors="replace")

@@ -20,7 +20,7 @@ from inference.room import Need, need_of
 from memory.models import Node
 
 PAGE_LENGTH = 50
-HEAVY = ("sizes", "defaults", "skipped_said")  # JSON, which takes longer to read than the rest of a row
+LISTED = ("node", "name", "path", "type")  # read of every folder; the rest of a row, of those that are shown
 Type = ModelFolder.Type
 
 
@@ -114,7 +114,7 @@ class Shelf:
 
 def read_shelf(*, type_: str = "", search: str = "", page: int = 1) -> Shelf:
     """`type_` is a model type, or `skipped`. With one query more for each node on another socket, none per model."""
-    models, catalog = _read(ModelFolder.objects.all())
+    models, catalog = _read(ModelFolder.objects.only(*LISTED))
     states = async_to_sync(engine_states)(catalog)
     counts: dict[str, int] = {}
     for folders, decided in models:
@@ -145,7 +145,7 @@ Decided = tuple[list[ModelFolder], ModelSettings]
 
 def _read(found: Any) -> tuple[list[Decided], Catalog]:
     """Served folders by their name, and each one that is not served for itself."""
-    folders = list(found.defer(*HEAVY).prefetch_related("node").order_by("name", "pk"))
+    folders = list(found.prefetch_related("node").order_by("name", "pk"))
     settings = list(ModelSettings.objects.all())
     by_name, undecided = {row.name: row for row in settings}, ModelSettings()
     together: dict[Any, Decided] = {}
