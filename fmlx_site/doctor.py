@@ -1,4 +1,4 @@
-"""What works on this machine and what does not; for `manage.py doctor` and the pages."""
+"""What works on this machine and what does not; for `manage.py doctor` and the pages, in the reader's language."""
 
 import platform
 import shutil
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from django import get_version
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fmlx_site.environment import Environment
 from inference.discovery import scan
-from inference.models import searched_folders
-from memory import gib
+from inference.models import ModelFolder, searched_folders
+from memory import gib, spelled
 from memory.environments import PROBES, probe, runtime_python
 from videos.options import DISK_FLOOR_BYTES
 
@@ -27,7 +29,7 @@ class Finding:
 
 
 def examine(environment: Environment) -> Iterator[Finding]:
-    yield Finding("machine", True, f"{platform.platform()}, Python {sys.version.split()[0]}, Django {get_version()}")
+    yield Finding(_("machine"), True, f"{platform.platform()}, Python {sys.version.split()[0]}, Django {get_version()}")
     yield _disk(environment)
     yield _database()
     for runtime in sorted(PROBES):
@@ -38,7 +40,9 @@ def examine(environment: Environment) -> Iterator[Finding]:
 def _disk(environment: Environment) -> Finding:
     free = shutil.disk_usage(environment.home).free
     ok = free > DISK_FLOOR_BYTES.value
-    return Finding("disk", ok, f"{gib(free)} free in {environment.home}; {gib(DISK_FLOOR_BYTES.value)} are kept.")
+    text = _("%(free)s free in %(home)s; %(kept)s are kept.")
+    figures = {"free": gib(free), "home": environment.home, "kept": gib(DISK_FLOOR_BYTES.value)}
+    return Finding(_("disk"), ok, text % figures)
 
 
 def _database() -> Finding:
@@ -46,23 +50,28 @@ def _database() -> Finding:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        return Finding("database", False, f"{connection.vendor} does not answer: {error}")
+        text = _("%(database)s does not answer: %(error)s")
+        return Finding(_("database"), False, text % {"database": connection.vendor, "error": error})
     if missing:
-        return Finding("database", False, f"{len(missing)} migrations are not applied.", "python manage.py migrate")
-    return Finding("database", True, f"{connection.vendor}, up to date.")
+        text = ngettext("%(count)d migration is not applied.", "%(count)d migrations are not applied.", len(missing))
+        return Finding(_("database"), False, text % {"count": len(missing)}, "python manage.py migrate")
+    return Finding(_("database"), True, _("%(database)s, up to date.") % {"database": connection.vendor})
 
 
 def _runtime(environment: Environment, name: str) -> Finding:
     found = probe(runtime_python(environment.home, name), name)
+    what = _("runtime %(name)s") % {"name": name}
     if not found.ok:
-        return Finding(f"runtime {name}", False, found.problem, found.mend_command)
+        return Finding(what, False, spelled(found.said) or found.problem, found.mend_command)
     versions = ", ".join(f"{package} {version}" for package, version in sorted(found.versions.items()))
-    return Finding(f"runtime {name}", True, versions)
+    return Finding(what, True, versions)
 
 
 def _models() -> Iterator[Finding]:
     found = scan(searched_folders())
     if not any(model.type for model in found):
-        yield Finding("models", False, "No model was found.", "python manage.py makedemo")
+        yield Finding(_("models"), False, _("No model was found."), "python manage.py makedemo")
     for model in found:
-        yield Finding(f"model {model.name}", bool(model.type), model.skipped_because or f"{model.type}, {model.path}")
+        what = _("model %(name)s") % {"name": model.name}
+        word = ModelFolder.Type(model.type).label
+        yield Finding(what, bool(model.type), spelled(model.skipped_said) or f"{word}, {model.path}")

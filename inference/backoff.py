@@ -21,7 +21,9 @@ class Backoff:
         left = self._until - time.monotonic()
         if left > 0:
             wait = math.ceil(left)
-            raise LoadFailed(f"{self.reason} It is tried again in {wait} s at the earliest.", retry_after=wait)
+            raise LoadFailed(
+                f"{self.reason.rstrip('.')}. It is tried again in {wait} s at the earliest.", retry_after=wait
+            )
 
     def load_failed(self, reason: str) -> None:
         self.reason = reason

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.engine.unserved import Unserved
-from inference.engine.unserved import gettext_noop as _
+from memory.marking import gettext_noop as _
 
 # A root's `_class_name` and whether it has a second expert → the pipeline of mlx-gen that runs it.
 PIPELINES = {

@@ -9,8 +9,8 @@ from inference import upscalers
 from inference.diffusers import check_weights, pipeline_of, read_json, resident_bytes, sizes_of
 from inference.engine.encoder.checkpoint import Plan, plan
 from inference.engine.unserved import Unserved
-from inference.engine.unserved import gettext_noop as _
 from inference.models import ModelFolder
+from memory.marking import gettext_noop as _
 from memory.sentences import Part
 
 MARKERS = ("model_index.json", "config.json", upscalers.VAE, upscalers.PYTORCH_VAE)

@@ -10,6 +10,7 @@ from inference.client import Event
 from inference.models import ModelSettings
 from inference.options import IDLE_SECONDS
 from inference.resident import Resident
+from memory import parts_of
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +47,7 @@ class Entry:
             "lease_bytes": there.lease.bytes if there else None,
             "context_limit": there.facts.get("context_limit") if there else None,
             "problem": self.backoff.reason or None,
+            "problem_said": parts_of(self.backoff.reason),
             "cache": there.status.get("cache") if there else None,
             "used_at": time.time() - (time.monotonic() - self.used_at) if there and not self.users else None,
         }

@@ -52,7 +52,7 @@ def _why_end(entry: Entry, now: float) -> str:
     if resident is None or resident.ending:
         return ""
     if resident.silent(now):
-        return f"it has been silent for over {SILENCE_SECONDS:.0f} s"
+        return say("silent_for", seconds=round(SILENCE_SECONDS))
     unused = now - entry.used_at
     if entry.idle and not entry.settings.pinned and 0 < entry.idle_seconds < unused:
         return f"nobody used it for {unused:.0f} s"

@@ -20,7 +20,7 @@ from inference.landlord import Landlord
 from inference.models import ModelFolder
 from inference.remote import RemotePool, reach
 from inference.resident import Resident
-from memory import LocalNode
+from memory import LocalNode, join, say
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -122,7 +122,7 @@ class Pool:
         """One load, however many wait for it. It goes on when they leave."""
         folder = model.folder_on(self.node.row.pk)
         if folder is None:
-            raise LoadFailed(f"{model.name} is not in this node's model folders any more.")
+            raise LoadFailed(say("folder_gone", model=model.name))
         began = time.monotonic()
         try:
             lease = await self._landlord.reserve(folder, entry.known, pinned=entry.settings.pinned)
@@ -154,7 +154,9 @@ class Pool:
         await resident.gone.wait()
         entry.resident = None
         if resident.fault:
-            entry.backoff.crashed(f"The engine of {entry.name} ended: {resident.ending}.", time.monotonic() - began)
+            entry.backoff.crashed(
+                join(say("engine_ended", model=entry.name), resident.ending), time.monotonic() - began
+            )
             log.error("Engine lost.", model=entry.name, reason=resident.ending)
         await self._tell(entry)
 

@@ -15,7 +15,7 @@ from inference.client import Answer, Event, ask, probe, tokens
 from inference.errors import EngineLost, LoadFailed
 from inference.models import ModelFolder
 from inference.options import CACHE_BYTES, PATIENCE_SECONDS
-from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec
+from memory import Decisions, Exit, LaunchFailed, LocalNode, Worker, WorkerSpec, join, say
 from memory.environments import runtime_python
 from memory.models import Lease
 from memory.options import ENGINE_MARGIN
@@ -195,7 +195,7 @@ class Resident:
             self.ending = exit_.verdict.message
         self.ending = self.ending or _how(exit_)
         if not self._ready.done():
-            self._ready.set_exception(LoadFailed(f"{self.folder.name} could not be loaded: {self.ending}"))
+            self._ready.set_exception(LoadFailed(join(say("not_loaded", model=self.folder.name), self.ending)))
         lost = {"phase": "failed", "status": 503, "code": EngineLost.code, "message": self._last_words()}
         for answer in self.answers.values():
             answer.push(lost)
@@ -206,7 +206,8 @@ class Resident:
             raise EngineLost(self._last_words(), retry_after=1)
 
     def _last_words(self) -> str:
-        return f"The engine of {self.folder.name} ended: {self.ending or 'it is gone'}. Send the request again."
+        why = (self.ending or "it is gone").rstrip(".")
+        return f"The engine of {self.folder.name} ended: {why}. Send the request again."
 
     def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.ensure_future(work)
@@ -230,5 +231,5 @@ def _worker_spec(folder: ModelFolder, task: str) -> WorkerSpec:
 
 def _how(exit_: Exit) -> str:
     if exit_.signal is not None:
-        return f"its process was ended by signal {exit_.signal}"
-    return f"its process ended with status {exit_.status}"
+        return say("process_signal", signal=exit_.signal)
+    return say("process_status", status=exit_.status)

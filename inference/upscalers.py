@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inference.diffusers import check_weights
 from inference.engine.unserved import Unserved
-from inference.engine.unserved import gettext_noop as _
+from memory.marking import gettext_noop as _
 
 VAE = "ema_vae_fp16.safetensors"
 PYTORCH_VAE = "ema_vae.pth"

@@ -20,8 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memory.marking import gettext_noop as _
+
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "fmlx-stamp"
+NOT_BUILT = _("The %(runtime)s runtime is not built: there is no %(python)s.")
+NO_ANSWER = _("The %(runtime)s runtime did not answer: %(error)s.")
+NOT_WORKING = _("The %(runtime)s runtime does not work: %(error)s")
 PROBE_SECONDS = 120  # a cold import of MLX from a slow disk takes tens of seconds
 CUDA13_DRIVER = 580  # the oldest driver series that runs CUDA 13 (NVIDIA CUDA 13.0 release notes, table 3)
 
@@ -41,6 +46,7 @@ class Probe:
     versions: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     mend_command: str = ""
+    said: list[dict[str, str]] = field(default_factory=list)  # the problem, to be said in the reader's language
 
 
 def runtime_dir(home: Path, name: str) -> Path:
@@ -130,21 +136,25 @@ def probe(python: Path, name: str = "mlx-gen") -> Probe:
     """Ask a runtime's Python to import what its worker needs and to compute something small."""
     mend = f"python manage.py buildworker {name}"
     if not python.exists():
-        return Probe(ok=False, problem=f"The {name} runtime is not built: there is no {python}.", mend_command=mend)
+        return _broken(mend, NOT_BUILT, runtime=name, python=str(python))
     command = [str(python), "-m", PROBES[name]]
     try:
         done = subprocess.run(
             command, env=_probe_environment(), capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Probe(ok=False, problem=f"The {name} runtime did not answer: {error}.", mend_command=mend)
+        return _broken(mend, NO_ANSWER, runtime=name, error=str(error))
     return _read_probe(name, done, mend)
+
+
+def _broken(mend: str, text: str, **figures: str) -> Probe:
+    return Probe(ok=False, problem=text % figures, mend_command=mend, said=[{"say": text, **figures}])
 
 
 def _read_probe(name: str, done: subprocess.CompletedProcess[str], mend: str) -> Probe:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        return Probe(ok=False, problem=f"The {name} runtime does not work: {last}", mend_command=mend)
+        return _broken(mend, NOT_WORKING, runtime=name, error=last)
     said = json.loads(done.stdout.splitlines()[-1])
     problem = said.get("problem", "")
     return Probe(not problem, said.get("versions", {}), problem, mend if problem else "")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -55,7 +56,9 @@ async def serve(request: HttpRequest, path: Path, *, media_type: str, etag: str,
     """
     file = await asyncio.to_thread(path.open, "rb")
     response = _answer(request, file, media_type=media_type, etag=etag, name=name)
-    if not response.streaming:
+    if response.streaming:
+        weakref.finalize(response, file.close)  # a client may be gone before the first byte
+    else:
         file.close()
     return response
 

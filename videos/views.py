@@ -23,7 +23,7 @@ from inference.models import ModelFolder
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
 from videos.api import serve_preview, serve_variant
-from videos.errors import AlreadyFinished, IdempotencyConflict
+from videos.errors import AlreadyFinished, IdempotencyConflict, NoPreview
 from videos.forms import VideoForm, again, new_token
 from videos.models import VideoJob
 
@@ -169,12 +169,12 @@ async def content(request: HttpRequest, video_id: str) -> HttpResponseBase:
 @require_safe
 @allowed("videos.view_videojob")
 async def preview(request: HttpRequest, video_id: str) -> HttpResponseBase:
-    """The clip as it forms."""
+    """The clip as it forms. That it ended before a page asked is no error, and nothing that a console is to tell of."""
     job = await VideoJob.objects.filter(pk=video_id).afirst()
     try:
         return await serve_preview(request, job) if job else HttpResponse(status=HTTPStatus.NOT_FOUND)
-    except FmlxError as error:
-        return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
+    except NoPreview:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 
 @allowed("videos.change_videojob")

@@ -9,8 +9,3 @@ class Unserved(Exception):
     def __init__(self, text: str, **figures: Any) -> None:
         super().__init__(text % figures)
         self.parts = [{"say": text, **figures}]
-
-
-def gettext_noop(text: str) -> str:
-    """Marks a text for the translators, who look for this name."""
-    return text

@@ -153,6 +153,11 @@ def _sampling_fields() -> dict[str, forms.Field]:
     return fields
 
 
+def labelled(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Sampling as people read it, in the form's order."""
+    return [(str(label), values[name]) for name, label, *_rest in SAMPLING if name in values]
+
+
 def _sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name, *_rest in SAMPLING if given.get(name) is not None}
 

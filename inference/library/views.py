@@ -22,7 +22,7 @@ from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
 from inference.catalog import read_catalog
 from inference.library import decisions
-from inference.library.forms import DecisionForm, PlaceForm, ProfileForm
+from inference.library.forms import DecisionForm, PlaceForm, ProfileForm, labelled
 from inference.library.rows import Row, read_row, read_shelf
 from inference.library.words import for_scripts
 from inference.models import ModelFolder, ModelPlace
@@ -101,7 +101,14 @@ def _detail(
     chosen = request.GET.get("profile", "")
     known = found.settings.profiles.get(chosen)
     profile_form = profile_form or ProfileForm(initial={"name": chosen, **known} if known else None)
-    context = {"row": found, "form": form, "profile_form": profile_form, "words": for_scripts(), **_rights(request)}
+    context = {
+        "row": found,
+        "profiles": [(title, labelled(values)) for title, values in found.settings.profiles.items()],
+        "form": form,
+        "profile_form": profile_form,
+        "words": for_scripts(),
+        **_rights(request),
+    }
     return render(request, "models/detail.html", context, status=status)
 
 

@@ -1,3 +1,4 @@
+import psutil
 import pytest
 from django.test import RequestFactory
 
@@ -90,6 +91,15 @@ async def test_a_file_that_is_replaced_meanwhile_is_served_as_it_was(clip, tmp_p
     renewed.write_bytes(b"shorter")
     renewed.replace(clip)
     assert b"".join([chunk async for chunk in response]) == was
+
+
+async def test_an_answer_that_nobody_reads_leaves_no_file_open(clip):
+    request = RequestFactory().get("/")
+    response = await content.serve(request, clip, media_type="video/mp4", etag="abc", name="clip.mp4")
+    opened = [one.path for one in psutil.Process().open_files()]
+    assert str(clip) in opened
+    del response
+    assert str(clip) not in [one.path for one in psutil.Process().open_files()]
 
 
 async def test_a_file_that_is_gone_is_known_before_anything_is_sent(tmp_path):

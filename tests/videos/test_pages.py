@@ -204,6 +204,11 @@ def test_details_tell_what_ran_where_and_show_the_log_to_operators(site, viewer,
     assert viewer.get(address).status_code == 403
 
 
+def test_a_preview_that_is_gone_is_nothing_and_no_error(site, make_job):
+    assert site.get(f"/videos/{make_job().pk}/preview").status_code == 204
+    assert site.get("/videos/video_none/preview").status_code == 404
+
+
 def test_memory_and_models_are_shown_with_the_reason_for_what_is_not_served(site, make_job, node):
     Lease.objects.create(node=node, kind="generator", holder="video_x", bytes=2**30)
     ModelFolder.objects.create(node=node, name="half", path="/half", skipped_because="The download is not complete.")

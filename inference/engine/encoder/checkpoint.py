@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inference.engine.unserved import Unserved
-from inference.engine.unserved import gettext_noop as _
+from memory.marking import gettext_noop as _
 
 Task = Literal["embedding", "rerank"]
 Pooling = Literal["mean", "cls", "last"]
