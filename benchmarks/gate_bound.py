@@ -2,7 +2,9 @@
 
 Random loads of every demo family: prefill chunks, short prompts filled together, joins and decode steps. Below 1 the
 gate would let something pass that does not fit; far above 1 it would refuse what does. Peaks are MLX's own. It frees
-behind the computation, so the most of three runs of a load counts. Ratios are for more than 1000 tokens of context.
+behind the computation, so the most of three runs of a load counts. Ratios are for more than 1000 tokens of context. A
+chunk comes after chunks of its own size: after much larger ones, what window layers let go meanwhile would be counted
+against the peak, though not against the bound.
 """
 
 import argparse

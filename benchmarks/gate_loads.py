@@ -69,7 +69,7 @@ class Loads:
 
     def chunk(self, context: int) -> Row:
         tokens, one = self._chosen.choice(CHUNKS), Prefill(sequence(1).request, [sequence(1)])
-        one.tokens, one.cache, one.done = [7] * (context + tokens + 1), self._filled(context), context
+        one.tokens, one.cache, one.done = [7] * (context + tokens + 1), self._filled(context, tokens), context
         taken = peak(lambda: one.advance(self._loaded, tokens))
         return ("chunk", context, self._bounds.forward(1, tokens, context), taken, f"{tokens} after {context}")
 
@@ -108,15 +108,15 @@ class Loads:
             follow(running)
         return running
 
-    def _filled(self, length: int) -> list[Any]:
+    def _filled(self, length: int, chunk: int = 512) -> list[Any]:
         """A cache of so many tokens, in chunks as the engine makes it, but without the forwards."""
         cache = self._loaded.new_cache()
         for layer, of in zip(cache, self._sample, strict=True):
             if not hasattr(of, "keys"):
                 layer.state = of.state
                 continue
-            for start in range(0, length, 512):
-                shape = (1, of.keys.shape[1], min(512, length - start), of.keys.shape[3])
+            for start in range(0, length, chunk):
+                shape = (1, of.keys.shape[1], min(chunk, length - start), of.keys.shape[3])
                 layer.update_and_fetch(mx.zeros(shape), mx.zeros(shape))
                 mx.eval(layer.state)
         mx.eval([layer.state for layer in cache])

@@ -81,7 +81,7 @@ class Bounds:
         activations, scores = batch * self._activations, self._scores(batch, 1, length + 1)
         state = batch * self.dimensions.state_values * SCORE_BYTES if self.dimensions.recurrent_layers else 0
         recurrent = 3 * state + int(STEPWISE_COPIES * batch * self.dimensions.linear * SCORE_BYTES)
-        passing = scores + recurrent if self.dimensions.scored else max(scores + state, recurrent)
+        passing = scores + recurrent if self.dimensions.scored else max(scores, recurrent)
         return int(SLACK * (passing + activations + logits))
 
     def step(self, held: Held) -> int:
