@@ -21,12 +21,12 @@ class Recipe:
     scorer: str
 
 
-RECIPES = {  # in this order: the second and the third go on from the shipped demo-chat
+RECIPES = {  # in this order: some go on from what is shipped of another
     "demo-chat": Recipe("mlx-lm", "demo_models.train_chat", "demo_models.score_chat"),
     "demo-hybrid": Recipe("mlx-lm", "demo_models.train_hybrid", "demo_models.score_chat"),
     "demo-swa": Recipe("mlx-lm", "demo_models.train_swa", "demo_models.score_chat"),
-    "demo-embed": Recipe("mlx-lm", "demo_models.write_embed", "demo_models.score_texts"),
-    "demo-rerank": Recipe("mlx-lm", "demo_models.write_rerank", "demo_models.score_texts"),
+    "demo-embed": Recipe("mlx-lm", "demo_models.train_embed", "demo_models.score_texts"),
+    "demo-rerank": Recipe("mlx-lm", "demo_models.train_rerank", "demo_models.score_texts"),
     "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),
     "demo-video": Recipe("mlx-gen", "demo_models.train_video", "demo_models.score"),
 }

@@ -4,8 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from demo_models.grammar import CLIPS, HELD_OUT, TRAINED
 from demo_models.progress import say
-from demo_models.texts import scoring
+from demo_models.texts import meanings, scoring
+
+SEED = 99
+KINDS = (
+    ("trained combinations in trained phrases", TRAINED, False),
+    ("combinations that were never trained", HELD_OUT, False),
+    ("phrases that were never trained", CLIPS, True),
+)
 
 
 def main() -> int:
@@ -14,9 +22,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=400, help="trials of each kind")
     options = parser.parse_args()
     judge = scoring.Judge(options.folder)
-    say("| phrases | right |\n|---|---|")
-    for unseen, what in ((False, "those that it was written for"), (True, "others")):
-        right = scoring.right(judge, options.count, unseen=unseen)
+    say("| what is said | right |\n|---|---|")
+    for what, clips, unseen in KINDS:
+        right = scoring.right(judge, meanings.trials(options.count, SEED, clips=clips, unseen=unseen))
         say(f"| {what} | {right}/{options.count} ({right / options.count:.1%}) |")
     return 0
 

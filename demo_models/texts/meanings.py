@@ -6,7 +6,7 @@ background's, and "from left to right" is not "from right to left": single words
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from demo_models import grammar
@@ -27,13 +27,14 @@ class Trial:
     other: str
 
 
-def trials(count: int, seed: int, *, unseen: bool = False) -> list[Trial]:
-    """Every second `other` differs in one thing, the rest in any; with `unseen`, they are said in other phrases."""
+def trials(count: int, seed: int, *, unseen: bool = False, clips: Sequence[Clip] = CLIPS) -> list[Trial]:
+    """`clips` are what is said. Every second `other` differs in one thing, the rest in any; with `unseen`, both `same`
+    and `other` are said in other phrases."""
     chance = random.Random(seed)  # noqa: S311  reproducible, not secret
     found = []
     for number in range(count):
-        clip = chance.choice(CLIPS)
-        other = _near(clip, chance) if number % 2 else chance.choice([one for one in CLIPS if one != clip])
+        clip = chance.choice(clips)
+        other = near(clip, CLIPS, chance) if number % 2 else chance.choice([one for one in CLIPS if one != clip])
         said, same = wording(clip, chance), wording(clip, chance, unseen=unseen)
         while same == said:
             same = wording(clip, chance, unseen=unseen)
@@ -46,36 +47,37 @@ def wording(clip: Clip, chance: random.Random, *, unseen: bool = False) -> str:
     return grammar.typed(text, chance) if chance.random() < TYPED else text
 
 
-def _near(clip: Clip, chance: random.Random) -> Clip:
-    others = [other for other in CLIPS if _distance(clip, other) == 1]
-    return chance.choice(others)
+def near(clip: Clip, clips: Sequence[Clip], chance: random.Random) -> Clip:
+    """One of `clips` that differs in one thing."""
+    return chance.choice([other for other in clips if _distance(clip, other) == 1])
 
 
 def _distance(one: Clip, other: Clip) -> int:
     return sum(left != right for left, right in zip(one.facts, other.facts, strict=True))
 
 
-def expressions() -> Iterator[tuple[str, str, bool]]:
-    """Every expression, what it means, and whether it must stand alone: Chinese is written without blanks."""
+def expressions() -> Iterator[tuple[str, str, str]]:
+    """Every expression, what it means, and its language."""
     for language in LANGUAGES:
-        words, alone = grammar.WORDS[language], language != HAN
+        words = grammar.WORDS[language]
         for meaning in (*COLOURS, *SHAPES, *DIRECTIONS):
-            yield from ((said, meaning, alone) for said in words[meaning])
+            yield from ((said, meaning, language) for said in words[meaning])
         for colour in BACKGROUNDS:
-            yield from ((said, f"{colour} {BACKGROUND}", alone) for said in _backgrounds(colour, language))
-        yield from ((row[language], row["en"], alone) for row in DICTIONARY)
+            yield from ((said, f"{colour} {BACKGROUND}", language) for said in _backgrounds(colour, language))
+        yield from ((row[language], row["en"], language) for row in DICTIONARY)
 
 
-def fillers() -> Iterator[tuple[str, bool]]:
-    """What stands in the phrases between the words that mean something, and marks."""
-    yield from ((mark, False) for mark in MARKS)
+def fillers() -> Iterator[tuple[str, str]]:
+    """What stands in the phrases between the words that mean something, and marks; of which language. Those of HAN need
+    not stand alone: Chinese is written without blanks."""
+    yield from ((mark, HAN) for mark in MARKS)
     for language in LANGUAGES:
         phrases = (*grammar.PHRASES[language], *grammar.OPENINGS[language], *grammar.CLOSINGS[language])
         for phrase in phrases:
             for part in re.split(r"\{.\}", phrase):
                 pieces = re.findall(r"\w+", part.lower())
                 letters = "".join(pieces) if language == HAN else ""
-                yield from ((piece, language != HAN) for piece in (*pieces, *letters))
+                yield from ((piece, language) for piece in (*pieces, *letters))
 
 
 def _backgrounds(colour: str, language: str) -> Iterator[str]:

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from demo_models.texts import meanings
+from demo_models.texts.meanings import Trial
 from inference.engine.encoder import loaded as models
 from inference.engine.encoder.batches import Batch
 from inference.engine.encoder.requests import Request
 from inference.engine.encoder.texts import Row, Texts, open_tokenizer
 
-SEED = 99
 LEASE = 1 << 30
 ROWS = 64
 
@@ -40,8 +39,7 @@ class Judge:
         return found
 
 
-def right(judge: Judge, count: int, *, unseen: bool) -> int:
-    trials = meanings.trials(count, SEED, unseen=unseen)
+def right(judge: Judge, trials: list[Trial]) -> int:
     same = judge.nearness([(trial.said, trial.same) for trial in trials])
     other = judge.nearness([(trial.said, trial.other) for trial in trials])
     return int((same > other).sum())

@@ -1,4 +1,4 @@
-"""The tokenizer of the demo models for texts, and what each of its tokens means.
+"""The tokenizer of the demo models for texts.
 
 An expression that means something is one token, however many words it has; whatever else is written falls into pieces.
 """
@@ -13,7 +13,6 @@ from demo_models.texts import meanings
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = (PAD, UNKNOWN, START, END)
 PIECES = 900
-PIECE = "piece "  # begins the meaning of what stands for itself
 HERE = Path(__file__).resolve().parent
 SOURCES = (HERE.parent.parent / "LICENSE", *sorted((HERE.parent / "chat" / "languages").glob("*.toml")))
 
@@ -39,23 +38,8 @@ def build() -> Tokenizer:
     return tokenizer
 
 
-def meanings_of(tokenizer: Tokenizer) -> list[str]:
-    """For each token id: what it means, itself if nobody said; nothing for what only stands between words."""
-    said = {word: meaning for word, meaning, _ in meanings.expressions()}
-    between = {word for word, _ in meanings.fillers()} - set(said)
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda one: one[1])
-    return [
-        "" if word in between or _is_sign(word, tokenizer) else said.get(word, PIECE + word) for word, _ in vocabulary
-    ]
-
-
 def _whole() -> Iterator[tuple[str, bool]]:
-    said = {word: alone for word, _, alone in meanings.expressions()}
-    between = {word: alone for word, alone in meanings.fillers() if word not in said}
-    yield from said.items()
-    yield from between.items()
-
-
-def _is_sign(word: str, tokenizer: Tokenizer) -> bool:
-    """A special token, a blank, or a part of a character."""
-    return word in SPECIAL or not any(letter.isalnum() for letter in tokenizer.decoder.decode([word]))
+    """Each expression once, and whether it must stand alone: Chinese is written without blanks."""
+    said = {word: language for word, _, language in meanings.expressions()}
+    between = {word: language for word, language in meanings.fillers() if word not in said}
+    yield from ((word, language != meanings.HAN) for word, language in (said | between).items())

@@ -1,4 +1,4 @@
-"""The programs that train the demo chat models, in the runtime that they run in."""
+"""The programs that train the demo models for chat and for texts, in the runtime that they run in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,12 +43,12 @@ def test_the_recurrence_that_trains_is_the_one_that_answers(run_in_runtime: Run)
     assert run_in_runtime("-c", COMPARE) == "the same\n"
 
 
-@pytest.mark.parametrize("name", ["chat", "hybrid", "swa"])
+@pytest.mark.parametrize("name", ["chat", "hybrid", "swa", "embed", "rerank"])
 def test_training_again_gives_the_same_bytes(name: str, runtime_python: Path, tmp_path: Path) -> None:
     """The first few steps of each lesson, as `make demo-models` runs all of them."""
     folders = tmp_path / "one", tmp_path / "other"
     for folder in folders:
         run_alone(runtime_python, f"demo_models.train_{name}", folder, "--share", "0.001", at=tmp_path)
-    one, other = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    one, other = ({path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} for folder in folders)
     assert "model.safetensors" in one
     assert one == other
