@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from fmlx_site import log_files, machine
 from fmlx_site.access import allowed
 from fmlx_site.doctor import examine
+from inference.diffusers import NEEDS_PICTURE
 from inference.models import ModelFolder, ModelSettings
 from memory.models import Node
 
@@ -78,7 +79,11 @@ def _found(name: str) -> Any:
 def connect(request: HttpRequest) -> HttpResponse:
     """How programs reach this server, with its real address and models."""
     chat = ModelFolder.objects.filter(type=ModelFolder.Type.CHAT).order_by("-rank", "name")
-    video = ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO).order_by("-rank", "name")
+    video = (
+        ModelFolder.objects.filter(type=ModelFolder.Type.VIDEO)
+        .exclude(pipeline=NEEDS_PICTURE)
+        .order_by("-rank", "name")
+    )
     default = ModelSettings.objects.filter(default=True).values_list("name", flat=True).first()
     context = {
         "base": request.build_absolute_uri("/v1"),

@@ -13,6 +13,7 @@ PIPELINES = {
     ("WanPipeline", False): "wan2.2-ti2v-5b",
     ("WanImageToVideoPipeline", True): "wan2.2-i2v-a14b",
 }
+NEEDS_PICTURE = "wan2.2-i2v-a14b"  # makes nothing of a text alone
 COMPONENTS = ("transformer", "transformer_2", "text_encoder", "vae", "tokenizer")
 DENOISERS = ("transformer", "transformer_2")
 INDEX_SUFFIX = ".safetensors.index.json"

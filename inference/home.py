@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fmlx_site.home import PARTS, WATCHES, Concern, Part, Watch, once
+from inference.diffusers import NEEDS_PICTURE
 from inference.models import ModelFolder
 from inference.request_log.views import visible_requests
 
@@ -22,12 +23,12 @@ def read(request: HttpRequest) -> dict[str, Any]:
 
 
 def found(request: HttpRequest) -> dict[str, Any]:
-    """How many models there are, and the demo that makes clips: the best one of them."""
+    """How many models there are, and the demo that makes clips of sentences: the best one of them."""
     return once(request, "models", _counts)
 
 
 def _counts() -> dict[str, Any]:
-    demos = ModelFolder.objects.filter(type=VIDEO, rank__lt=0).order_by("-rank", "name")
+    demos = ModelFolder.objects.filter(type=VIDEO, rank__lt=0).exclude(pipeline=NEEDS_PICTURE).order_by("-rank", "name")
     kinds = {"chat": Q(type=CHAT), "video": Q(type=VIDEO), "skipped": Q(type=ModelFolder.Type.UNSERVED)}
     return ModelFolder.objects.aggregate(
         served=Count("id", filter=~Q(type=ModelFolder.Type.UNSERVED)),

@@ -6,12 +6,14 @@ from typing import Any
 
 from django import forms
 from django.core.validators import validate_slug
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from fmlx_site.errors import FmlxError
 from fmlx_site.widgets import LongSelect
 from inference.models import ModelFolder
 from videos import lora_rows, loras, options, presets
+from videos.inputs import abilities
 from videos.lora_rows import LoraField
 from videos.models import Preset, VideoJob
 
@@ -157,7 +159,7 @@ class VideoForm(forms.Form):
         super().__init__(data, files, initial=initial)
         folders = list(folders)
         found = loras.all_found()
-        self._field("model").choices = [(name, name) for name in models_of(folders, ModelFolder.Type.VIDEO)]
+        self._field("model").choices = _video_choices(folders)
         self._field("preset").choices = [("", _("None")), *_preset_names(folders, found)]
         if found:
             self._field("loras").offer(found)
@@ -211,6 +213,15 @@ class VideoForm(forms.Form):
         """Show why the server refuses, at the field it is about."""
         at = (error.param or "").partition(".")[0]  # loras.0.strength
         self.add_error(at if at in self.fields else None, error.message)
+
+
+def _video_choices(folders: Iterable[ModelFolder]) -> list[tuple[str, str]]:
+    """Those first that need only a prompt: the first of all is chosen when the page opens."""
+    folders = list(folders)
+    alone = [folder for folder in folders if folder.pipeline not in abilities.from_text()]
+    needy = set(models_of(alone, ModelFolder.Type.VIDEO))
+    names = sorted(models_of(folders, ModelFolder.Type.VIDEO), key=lambda name: name in needy)
+    return [(name, gettext("%(name)s (needs a picture)") % {"name": name} if name in needy else name) for name in names]
 
 
 def _preset_names(folders: Iterable[ModelFolder], found: Mapping[str, loras.Found]) -> list[tuple[str, Any]]:

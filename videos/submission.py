@@ -82,7 +82,7 @@ async def prepare(
 ) -> list[VideoJob]:
     """What would be accepted, not saved yet. Raises why it is refused."""
     pictures = list(pictures_of(request))
-    folder = await video_model(request.model, abilities.from_pictures() if pictures else None)
+    folder = await video_model(request.model, abilities.from_pictures() if pictures else abilities.from_text())
     defaults = await sync_to_async(presets.defaults_with)(folder, request.preset)
     shape = shape_of(request, folder.pipeline, defaults)
     given = {name: (await sync_to_async(reading.resolved)(value, param, key), param) for name, param, value in pictures}

@@ -212,6 +212,34 @@ def client_of_pages(operator):
     return pages
 
 
+@pytest.fixture
+def needy(model, tmp_path):
+    """A better model than the other, and nothing without a picture."""
+    facts = {"type": "video", "pipeline": "wan2.2-i2v-a14b", "resident_bytes": 2**20, "rank": 5}
+    return ModelFolder.objects.create(node=model.node, name="a-better-one", path=f"{tmp_path}/better", **facts)
+
+
+async def test_a_model_that_needs_a_picture_is_taken_for_one_only_if_it_is_named(client, key, needy):
+    client.headers["Authorization"] = f"Bearer {key.secret}"
+    shape = {"prompt": "a ball", "size": "64x64", "frames": 17, "fps": 8, "steps": 4}
+    made = await client.post("/v1/videos", json=shape)
+    assert made.json()["model"] == "demo-video"
+    refused = await client.post("/v1/videos", json={**shape, "model": needy.name})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "input_reference")
+    assert refused.json()["error"]["message"].startswith("a-better-one makes videos from a picture")
+
+
+def test_the_form_says_which_model_needs_a_picture_and_does_not_begin_with_it(client_of_pages, needy):
+    form = client_of_pages.get(reverse("videos")).context["form"]
+    named = [("demo-video", "demo-video"), ("a-better-one", "a-better-one (needs a picture)")]
+    assert form.fields["model"].choices == named
+    filled = {"token": "t", "model": needy.name, "prompt": "a ball", "resize_mode": "crop"}
+    answer = client_of_pages.post(reverse("videos"), filled)
+    assert answer.status_code == 400
+    assert "makes videos from a picture" in answer.context["form"].errors["input_reference"][0]
+    assert needy.name not in client_of_pages.get(reverse("connect")).content.decode()
+
+
 def test_a_picture_in_the_form_is_refused_with_the_reason(client_of_pages, model, tmp_path, monkeypatch):
     monkeypatch.setattr("videos.inputs.sandbox.runtime_python", lambda _home, _runtime: tmp_path / "none")
     filled = {"token": "t", "model": model.name, "prompt": "a ball", "resize_mode": "crop"}

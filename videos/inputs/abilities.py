@@ -31,6 +31,10 @@ def from_pictures() -> list[str]:
     return [name for name, able in OF.items() if able.picture]
 
 
+def from_text() -> list[str]:
+    return [name for name, able in OF.items() if able.text_alone]
+
+
 def require(folder: ModelFolder, *, picture: bool, last_picture: bool) -> None:
     """Raises InvalidRequest for a picture the model has no use for, and for the lack of one that it needs."""
     able = OF[folder.pipeline]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("t2v", "ti2v", "i2v")
+BOUNDARIES = {"t2v": 0.875, "i2v": 0.9}  # model_index.json of Wan2.2 T2V A14B and I2V A14B
 MASK = 4  # channels that say which frames are given
 WORDS = (
     *("a", "the", "of", "in", "on", "over", "under", "and", "with", "to", "from"),
@@ -59,7 +60,7 @@ VAE: dict[str, dict[str, Any]] = {
 
 def write(folder: Path, kind: str) -> None:
     """Write every JSON file of a checkpoint of `kind` but the tokenizer."""
-    two, latents = kind != "ti2v", VAE[kind]["z_dim"]
+    two, latents = kind in BOUNDARIES, VAE[kind]["z_dim"]
     channels = {"in_channels": 2 * latents + MASK if kind == "i2v" else latents, "out_channels": latents}
     for name in ("transformer", "transformer_2")[: 2 if two else 1]:
         dump(folder / name / "config.json", {"_class_name": "WanTransformer3DModel", **TRANSFORMER, **channels})
@@ -122,7 +123,7 @@ def _index(kind: str, *, two: bool) -> dict[str, Any]:
     return {
         "_class_name": "WanImageToVideoPipeline" if kind == "i2v" else "WanPipeline",
         "_diffusers_version": "0.35.0",
-        "boundary_ratio": 0.875 if two else None,
+        "boundary_ratio": BOUNDARIES.get(kind),
         "expand_timesteps": not two,
         "scheduler": ["diffusers", "UniPCMultistepScheduler"],
         "text_encoder": ["transformers", "UMT5EncoderModel"],
