@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inference.downloads.models import Download as Download  # noqa: PLC0414 - the app's models are here for all to import
+
 KEY_PREFIX = "fmlx-"
 SHOWN_CHARACTERS = len(KEY_PREFIX) + 6
 ANONYMOUS_DIGEST = "anonymous"  # of the key of who asks without one: no digest of any secret
