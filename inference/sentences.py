@@ -20,8 +20,8 @@ SENTENCES.update(
         ),
         "download_refused": _("%(hub)s refuses to give %(repository)s: HTTP %(status)s."),
         "download_unreachable": _(
-            "%(hub)s cannot be reached (%(why)s). Look at the network and at the address of the hub in the settings,"
-            " then try again."
+            "%(hub)s cannot be reached. Look at the network and at the address of the hub in the settings, then try"
+            " again."
         ),
         "download_no_model": _(
             "%(repository)s has no config.json, model_index.json or weights that this server could use."
@@ -30,7 +30,7 @@ SENTENCES.update(
             "%(need)s more is needed on the disk, besides %(kept)s that stay free, and %(free)s are free."
         ),
         "download_damaged": _("What came of %(file)s is not what %(hub)s says it has. Try again: it is fetched anew."),
-        "download_disk": _("It could not be written to the disk: %(why)s."),
+        "download_disk": _("It could not be written to the disk."),
         "download_there": _("There is something at %(path)s already. Move it away to download the model."),
         "download_no_runtime": _(
             "The %(runtime)s runtime, which downloads models, is not built here; “manage.py buildworker %(runtime)s”"

@@ -177,7 +177,9 @@ def _in_words() -> Iterator[None]:
 def _of_status(status: int) -> Refused:
     if status in UNAUTHORIZED:
         return Refused("unauthorized", status=status)
-    return Refused("unreachable" if status >= SERVER_ERRORS else "refused", why=f"HTTP {status}", status=status)
+    if status >= SERVER_ERRORS:
+        return Refused("unreachable", why=f"HTTP {status}")
+    return Refused("refused", status=status)
 
 
 def _of_system(error: OSError) -> dict[str, Any]:

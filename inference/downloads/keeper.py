@@ -17,7 +17,7 @@ from inference.downloads.models import Download
 from inference.downloads.process import RUNTIME, Fetching, fetching
 from inference.options import HUB_ENDPOINT
 from inference.shelf import rescan_everywhere
-from memory import say
+from memory import join, say
 from memory.environments import runtime_python
 
 log = structlog.get_logger(__name__)
@@ -141,9 +141,10 @@ class Delivery:
         await rescan_everywhere()
         log.info("A model was downloaded.", repository=self._row.repository, folder=str(folders.target_of(self._row)))
 
-    async def _fail(self, code: str, **figures: object) -> None:
-        message = say(f"download_{code}", **self._about(), **figures)
-        log.warning("A download failed.", repository=self._row.repository, code=code, reason=message)
+    async def _fail(self, code: str, *, why: str = "", **figures: object) -> None:
+        """`why` is what the system or the library said, in its words."""
+        message = join(say(f"download_{code}", **self._about(), **figures), why)
+        log.info("A download failed.", repository=self._row.repository, code=code, reason=message)
         await self._write(rows.fail, f"download_{code}", message)
 
     def _about(self) -> dict[str, str]:

@@ -188,7 +188,7 @@ async def test_a_download_that_is_cancelled_leaves_nothing(hub: Hub, node: Node,
         ((404, "RepoNotFound"), "There is no repository demo/chat-tiny at http://127.0.0.1"),
         ((403, "GatedRepo"), "only to who has accepted its conditions"),
         ((401, "InvalidToken"), "(HTTP 401): look at the variable HF_TOKEN"),
-        ((500, ""), "cannot be reached (HTTP 500)"),
+        ((500, ""), "then try again. HTTP 500"),
     ],
 )
 async def test_what_the_hub_refuses_is_said_in_a_sentence(hub: Hub, node: Node, refusal, said: str) -> None:
