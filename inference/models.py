@@ -26,7 +26,7 @@ class Scope(models.TextChoices):
     CHAT = "chat", _("chat and completions")
     EMBEDDINGS = "embeddings", _("embeddings and reranking")
     VIDEOS = "videos", _("videos")
-    MODELS = "models:write", _("loading and unloading models")
+    MODELS = "models:write", _("loading, unloading and downloading models")
     METRICS = "metrics", _("memory and metrics")
     ADMIN = "admin", _("everything, and what other keys did")
 

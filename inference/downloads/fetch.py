@@ -96,12 +96,12 @@ def _listing(spec: Spec) -> tuple[Source, list[File]]:
 
 
 def _begin(folder: Path, commit: str) -> None:
-    """What is there of another commit is not gone on with."""
+    """What is there of another commit is not gone on with, nor what Xet did not finish."""
     marker = folder / "commit"
-    if not marker.exists() or marker.read_text() != commit:
-        for name in ("model", "parts", "xet"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        marker.write_text(commit)
+    old = not marker.exists() or marker.read_text() != commit
+    for name in ("model", "parts", "xet") if old else ("xet",):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    marker.write_text(commit)
     (folder / "model").mkdir(exist_ok=True)
 
 

@@ -7,6 +7,7 @@ found there is called `owner/name`, as at the hub.
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
@@ -52,13 +53,16 @@ def settle(row: Download) -> None:
         os.close(handle)
 
 
-def sweep() -> None:
-    """Remove what came of downloads that were cancelled, removed or completed."""
+def strays() -> list[Path]:
+    """What came of downloads that were cancelled, removed or completed."""
     folders = list(_partials().iterdir()) if _partials().is_dir() else []
     kept = {partial_of(row) for row in Download.objects.filter(state__in=KEPT)} if folders else set()
+    return [folder for folder in folders if folder not in kept]
+
+
+def discard(folders: Iterable[Path]) -> None:
     for folder in folders:
-        if folder not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _partials() -> Path:

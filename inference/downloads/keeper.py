@@ -33,7 +33,6 @@ class Gone(Exception):
 
 async def keep_downloading(node_id: int) -> None:
     """Until cancelled; what runs then is in line again."""
-    await sync_to_async(rows.recover)(node_id)
     async with listening(NODES) as asked:
         while True:
             await _turn(node_id)
@@ -41,15 +40,21 @@ async def keep_downloading(node_id: int) -> None:
 
 
 async def _turn(node_id: int) -> None:
+    """Nothing is in hand at its beginning: what was, of an earlier node or before the database was away, goes on."""
     try:
         await sync_to_async(close_old_connections)()
-        await sync_to_async(folders.sweep)()
+        await sync_to_async(rows.recover)(node_id)
+        await _sweep()
         while row := await sync_to_async(rows.claim)(node_id):
             await _tell()
             await _hold(row)
-            await sync_to_async(folders.sweep)()
+            await _sweep()
     except (DatabaseError, InterfaceError):
-        log.exception("Downloads could not be read; trying again.")
+        log.exception("Downloads could not be read or written; trying again.")
+
+
+async def _sweep() -> None:
+    await asyncio.to_thread(folders.discard, await sync_to_async(folders.strays)())
 
 
 async def _hold(row: Download) -> None:
@@ -72,6 +77,7 @@ class Delivery:
 
     def __init__(self, row: Download) -> None:
         self._row = row
+        self._known = False  # what there is, in this attempt
         self._readings: deque[tuple[float, int]] = deque(maxlen=PACE_READINGS)
 
     async def run(self) -> None:
@@ -99,7 +105,7 @@ class Delivery:
         await self._fail(failed["code"], **failed["figures"])
 
     async def _attempt(self) -> Fetching:
-        said = Fetching()
+        said, self._known = Fetching(), False
         async with fetching(self._row, said) as following:
             while not following.done():
                 await asyncio.wait({following}, timeout=REPORT_SECONDS)
@@ -107,9 +113,12 @@ class Delivery:
         return said
 
     async def _report(self, said: Fetching) -> None:
-        if said.commit and not self._row.commit:
-            self._row.commit = said.commit
+        if said.commit and not self._known:
+            self._known, self._row.commit = True, said.commit
             await self._write(rows.found, said.commit, said.total)
+        if not self._known:
+            await self._write(rows.is_held)
+            return
         came = min(said.came, said.total)
         self._readings.append((time.monotonic(), came))
         await self._write(rows.report, came, self._pace())

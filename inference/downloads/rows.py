@@ -46,7 +46,7 @@ def claim(node_id: int) -> Download | None:
 
 
 def recover(node_id: int) -> None:
-    """At a node's start: what it was at goes on, on this node, whose disk has what came so far."""
+    """What a node had in hand, and has no more, goes on: on this node, whose disk has what came so far."""
     for row in Download.objects.filter(node=node_id, state=State.RUNNING):
         transition(row, State.QUEUED)
 
@@ -56,7 +56,8 @@ def is_held(row: Download) -> bool:
 
 
 def found(row: Download, commit: str, total: int) -> bool:
-    return _write(row, commit=commit, bytes_total=total)
+    """What there is to fetch; how much of it has come is reported next."""
+    return _write(row, commit=commit, bytes_total=total, bytes_done=0)
 
 
 def report(row: Download, done: int, bytes_per_second: float) -> bool:

@@ -42,6 +42,7 @@ class Hub:
     sent: dict[str, list[int]] = field(default_factory=dict)
     tokens: set[str | None] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    heads: int = 0
 
     @property
     def url(self) -> str:
@@ -63,6 +64,7 @@ class Answer(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_HEAD(self) -> None:
+        self.hub.heads += 1
         self.do_GET()
 
     def do_GET(self) -> None:

@@ -6,11 +6,13 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ValidationError
+from django.db import OperationalError
 from django.utils import translation
 from pydantic import SecretStr
 from pytest_django import Settings
@@ -27,7 +29,7 @@ from inference.downloads.names import understand
 from inference.downloads.wanted import is_wanted
 from inference.errors import InvalidRepository, InvalidRevision
 from inference.models import ModelFolder
-from inference.shelf import keep_current
+from inference.shelf import keep_current, signature
 from memory import spelled
 from memory.models import Node
 from tests.early import make_home
@@ -120,13 +122,13 @@ async def test_a_model_is_downloaded_found_and_served(hub: Hub, node: Node, mode
     async with running(node):
         row = await until(await ask(), "completed")
         folder = await await_for(ModelFolder.objects.filter(name=NAME).afirst, 10, "the model being found")
+        await await_for(lambda: not partials(models), 10, "what is left being removed")
     looking.cancel()
     assert (folder.type, folder.path) == ("chat", str(models / NAME))
     whole = {path: content for path, content in hub.repositories[NAME].items() if path not in CODE}
     assert read_folder(models / NAME) == whole
     assert row.commit == COMMIT
     assert row.bytes_done == row.bytes_total == sum(map(len, whole.values()))
-    assert partials(models) == []
     assert {path.rpartition("/")[2] for path in hub.asked} & set(CODE) == set()
     assert (await ask()).state == "completed", "it is there, and is not fetched again"
 
@@ -229,6 +231,23 @@ async def test_a_hub_that_is_away_in_the_middle_is_asked_again(
 
 
 @pytest.mark.runtime
+async def test_a_database_that_is_away_for_a_moment_costs_no_download(
+    hub: Hub, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = rows.report, [OperationalError("away")]
+
+    def report(*given: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        return real(*given)
+
+    monkeypatch.setattr(rows, "report", report)
+    async with running(node):
+        await until(await ask(), "completed")
+    assert not failures
+
+
+@pytest.mark.runtime
 async def test_a_disk_without_room_is_said_with_both_figures_before_anything_comes(
     hub: Hub, node: Node, models: Path
 ) -> None:
@@ -283,18 +302,29 @@ async def test_the_token_goes_to_the_hub_and_the_user_s_own_login_does_not(
 
 
 @pytest.mark.runtime
+async def test_without_xet_the_hub_is_not_asked_for_it(hub: Hub, node: Node) -> None:
+    async with running(node):
+        await until(await ask(), "completed")
+        assert hub.heads > 0
+        hub.heads = 0
+        await sync_to_async(option_store.change)({"hub_disable_xet": True}, ME)
+        await until(await ask("demo/large"), "completed")
+    assert hub.heads == 0
+
+
+@pytest.mark.runtime
 async def test_a_move_that_was_not_told_any_more_is_completed(hub: Hub, node: Node, models: Path) -> None:
     async with running(node):
         row = await until(await ask(), "completed")
     partial = folders.partial_of(row)
-    partial.mkdir(parents=True)
+    partial.mkdir(parents=True, exist_ok=True)
     (partial / "commit").write_text(COMMIT)
     asked = len(hub.asked)
     await Download.objects.filter(pk=row.pk).aupdate(state="running", node=node)  # the node died right after it
     async with running(node):
         await until(row, "completed")
+        await await_for(lambda: not partials(models), 10, "what is left being removed")
     assert len(hub.asked) == asked
-    assert partials(models) == []
 
 
 def test_a_second_request_is_the_first_one(transactional_db: None) -> None:
@@ -369,6 +399,15 @@ def test_what_is_no_revision_is_refused(revision: str) -> None:
 def test_an_address_that_is_none_is_not_taken_for_the_hub(transactional_db: None, address: str) -> None:
     with pytest.raises(ValidationError, match="Give a whole address"):
         option_store.change({"hub_endpoint": address}, ME)
+
+
+def test_what_is_on_its_way_is_no_reason_to_look_through_all_models(models: Path) -> None:
+    (models / ".downloading" / "a").mkdir(parents=True)
+    before = signature([models])
+    (models / ".downloading" / "a" / "part").write_bytes(b"1")
+    assert signature([models]) == before
+    (models / "found").mkdir()
+    assert signature([models]) != before
 
 
 def test_files_that_run_or_lead_elsewhere_are_not_wanted() -> None:
