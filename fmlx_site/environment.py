@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 GIB = 1024**3
@@ -85,6 +85,12 @@ class Environment(BaseSettings):
     files_key_bytes: int = Field(GIB, ge=0)
     files_bytes: int = Field(10 * GIB, ge=0)
     files_keep_seconds: float = Field(30 * 86400.0, ge=3600)
+
+    hub_endpoint: str = Field(
+        "https://huggingface.co", pattern=r"^https?://[^\s/@]+"
+    )  # where models are downloaded from: the hub itself, or a mirror of it
+    hub_disable_xet: bool = False  # plain HTTP, which goes on in the middle of a file; Xet takes that file anew
+    hub_token: SecretStr = Field(SecretStr(""), validation_alias="HF_TOKEN")
 
     webhook_timeout_seconds: float = Field(15.0, gt=0)
     webhook_backoff_seconds: float = Field(5.0, ge=0)  # doubles with each further try, up to 4 hours

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from fmlx_site.option_store import follow
 from inference.door import keep_open
+from inference.downloads.keeper import keep_downloading
 from inference.keeper import keep_engines
 from inference.pool import Pool, here
 from inference.shelf import keep_current
@@ -69,6 +70,7 @@ async def running_node() -> AsyncIterator[LocalNode]:
             Part("runtimes", lambda _: keep_runtimes_known(node.row.pk)),
             Part("engines", lambda _: keep_engines(pool)),
             Part("house-keeping", lambda _: keep_house()),
+            Part("downloads", lambda _: keep_downloading(node.row.pk)),
             Part("prompts", lambda _: keep_extending()),
             Part("webhooks", lambda _: keep_delivering()),
         ]

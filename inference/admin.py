@@ -10,6 +10,7 @@ from fmlx_site.audit import Origin, Source
 from inference.keys import changes
 from inference.models import (
     ApiKey,
+    Download,
     Histogram,
     KeyMeter,
     ModelFolder,
@@ -65,6 +66,16 @@ class ModelSettingsAdmin(ReadOnlyAdmin):
 class ModelPlaceAdmin(ReadOnlyAdmin):
     list_display = ("path", "added_at")
     search_fields = ("path",)
+
+
+@admin.register(Download)
+class DownloadAdmin(ReadOnlyAdmin):
+    """They are asked for and ended on the Models page."""
+
+    list_display = ("repository", "revision", "state", "bytes_done", "bytes_total", "node", "user", "created_at")
+    list_filter = ("state", "node")
+    search_fields = ("repository", "error_code")
+    list_select_related = ("node", "user")
 
 
 @admin.register(RequestLog)

@@ -4,6 +4,8 @@ import difflib
 from http import HTTPStatus
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
 from memory import NoRoom, RoomPinned
 
@@ -98,6 +100,27 @@ class PreviousNotFound(InvalidRequest):
     """A conversation that cannot be gone on with: a response of it is not there, or has not ended."""
 
     code = "previous_response_not_found"
+
+
+class InvalidRepository(InvalidRequest):
+    code = "repository_invalid"
+
+    def __init__(self, text: str) -> None:
+        said = _("%(text)r is no id of a repository. Give it as owner/name, or the address of its page.")
+        super().__init__(said % {"text": text[:200]}, param="repository")
+
+
+class InvalidRevision(InvalidRequest):
+    def __init__(self, text: str) -> None:
+        said = _("%(text)r is no revision. Give a branch, a tag or a commit.")
+        super().__init__(said % {"text": text[:200]}, param="revision")
+
+
+class DownloadNotFound(NotFound):
+    code = "download_not_found"
+
+    def __init__(self, download_id: int) -> None:
+        super().__init__(f"There is no download {download_id}.", param="download_id")
 
 
 class RequestNotFound(NotFound):

@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inference.downloads.models import Download as Download  # noqa: PLC0414 - the app's models are here for all to import
+
 KEY_PREFIX = "fmlx-"
 SHOWN_CHARACTERS = len(KEY_PREFIX) + 6
 ANONYMOUS_DIGEST = "anonymous"  # of the key of who asks without one: no digest of any secret
@@ -24,7 +26,7 @@ class Scope(models.TextChoices):
     CHAT = "chat", _("chat and completions")
     EMBEDDINGS = "embeddings", _("embeddings and reranking")
     VIDEOS = "videos", _("videos")
-    MODELS = "models:write", _("loading and unloading models")
+    MODELS = "models:write", _("loading, unloading and downloading models")
     METRICS = "metrics", _("memory and metrics")
     ADMIN = "admin", _("everything, and what other keys did")
 

@@ -1,10 +1,13 @@
 """What can be set about language models on this server; a model's own settings come first."""
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from fmlx_site.options import Group, Option
+from fmlx_site.options import Group, Option, Values
 from fmlx_site.units import COUNT, DAYS, GIB, IN_GB, IN_MIB, MIB, MINUTES, NUMBER, SECONDS
 
 CHAT = Group("chat", _("Chat models"), _("How long a model stays in memory, and a prompt waits for it."), 20)
@@ -137,6 +140,37 @@ def sampling_defaults() -> dict[str, Any]:
     """What holds for a request that does not say and a model that has nothing of its own, as in a body."""
     return {name: option.value for name, option in DEFAULT_SAMPLING.items() if option.value is not None}
 
+
+def _check_hub(values: Values) -> Iterator[tuple[str, str]]:
+    if not is_address(values["hub_endpoint"]):
+        yield "hub_endpoint", gettext("Give a whole address that begins with https:// or http://.")
+
+
+def is_address(text: str) -> bool:
+    """Of a server, with no name or password in it."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        )
+    except ValueError:
+        return False
+
+
+HUB = Group("hub", _("Hub"), _("Where models are downloaded from, and how."), 26, _check_hub)
+
+HUB_ENDPOINT = Option[str](
+    "hub_endpoint",
+    HUB,
+    _("Address of the hub"),
+    _("Hugging Face, or a mirror of it. The token, which only the variable HF_TOKEN sets, is sent there."),
+)
+HUB_DISABLE_XET = Option[bool](
+    "hub_disable_xet",
+    HUB,
+    _("Without Xet"),
+    _("Plain HTTP is often slower, and goes on in the middle of a file after a break. For downloads from now on."),
+)
 
 PRIVACY = Group("requests", _("Requests"), _("What is kept of the requests to the API, and who may ask."), 40)
 

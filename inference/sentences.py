@@ -1,4 +1,4 @@
-"""What is said of engines, as sentences; those of memory are memory's own. After a colon comes why."""
+"""What is said of engines and downloads, as sentences; those of memory are memory's own. After a colon comes why."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -15,5 +15,33 @@ SENTENCES.update(
         "process_signal": _("its process was ended by signal %(signal)s"),
         "process_status": _("its process ended with status %(status)s"),
         "silent_for": _("it has been silent for over %(seconds)s s"),
+        "download_no_repository": _("There is no repository %(repository)s at %(hub)s, or HF_TOKEN may not see it."),
+        "download_no_revision": _("The repository %(repository)s has no revision %(revision)s."),
+        "download_gated": _(
+            "%(repository)s is given only to who has accepted its conditions at %(hub)s: accept them there, and start"
+            " the server with the variable HF_TOKEN set to a token of that account."
+        ),
+        "download_unauthorized": _(
+            "%(hub)s does not let this server have %(repository)s (HTTP %(status)s): look at the variable HF_TOKEN."
+        ),
+        "download_refused": _("%(hub)s refuses to give %(repository)s: HTTP %(status)s."),
+        "download_unreachable": _(
+            "%(hub)s cannot be reached. Look at the network and at the address of the hub in the settings, then try"
+            " again."
+        ),
+        "download_no_model": _(
+            "%(repository)s has no config.json, model_index.json or weights that this server could use."
+        ),
+        "download_no_room": _(
+            "%(need)s more is needed on the disk, besides %(kept)s that stay free, and %(free)s are free."
+        ),
+        "download_damaged": _("What came of %(file)s is not what %(hub)s says it has. Try again: it is fetched anew."),
+        "download_disk": _("It could not be written to the disk."),
+        "download_there": _("There is something at %(path)s already. Move it away to download the model."),
+        "download_no_runtime": _(
+            "The %(runtime)s runtime, which downloads models, is not built here; “manage.py buildworker %(runtime)s”"
+            " builds it."
+        ),
+        "download_ended": _("The process that downloads ended without a word; its log is %(log)s. Try again."),
     }
 )

@@ -55,7 +55,7 @@ def signature(folders: Iterable[Path]) -> int:
 def _entries(folder: Path, depth: int) -> Iterable[tuple[str, int]]:
     try:
         children = sorted(folder.iterdir()) if folder.is_dir() else []
-        for child in children:
+        for child in (child for child in children if not child.name.startswith(".")):  # what is being downloaded
             yield str(child), child.stat().st_mtime_ns
             if depth:
                 yield from _entries(child, depth - 1)

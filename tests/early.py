@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 KEPT_HOME = Path(os.environ.get("FMLX_TEST_HOME") or ROOT / ".make" / "test-home").absolute()
 OURS = ("FMLX_TEST_", "FMLX_REQUIRE_")
-FOREIGN = ("FMLX_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+FOREIGN = ("FMLX_", "DATABASE_URL", "REDIS_URL", "HF_TOKEN", "DJANGO_SETTINGS_MODULE")
 
 
 def without_configuration() -> dict[str, str]:

@@ -12,6 +12,7 @@ from inference.api.routers import (
     cache,
     chat,
     completions,
+    downloads,
     embeddings,
     messages,
     models,
@@ -45,6 +46,7 @@ api.add_router("messages", messages.router)
 api.add_router("requests", requests.router)
 api.add_router("responses", responses.router)
 api.add_router("", tokens.router)
+api.add_router("models/downloads", downloads.router)  # before the models, whose names may be anything
 api.add_router("models", models.router)
 api.add_router("", rerank.first)
 api.add_router("score", score.router)

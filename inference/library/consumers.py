@@ -1,4 +1,4 @@
-"""`ws/models/`: what every engine does, then each change of it; and when the list itself is another."""
+"""`ws/models/`: what every engine does, then each change of it; and when the list itself, or a download, is another."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,12 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from inference.catalog import recent_catalog
 from inference.client import Event
+from inference.downloads.changes import CHANGED as DOWNLOADS
 from inference.pool import ENGINES, engine_states
 from inference.shelf import GROUP
 
 FORBIDDEN = 4403
+GROUPS = (GROUP, ENGINES, DOWNLOADS)
 LOOK_SECONDS = 1.0  # requests come and go without an event of their own
 
 
@@ -24,7 +26,7 @@ class ModelsConsumer(AsyncJsonWebsocketConsumer):
         if not await self._permitted():
             await self.close(FORBIDDEN)  # after accepting, since a browser is not shown why a handshake failed
             return
-        for group in (GROUP, ENGINES):
+        for group in GROUPS:
             await self.channel_layer.group_add(group, self.channel_name)
         self._sent = await self._states()
         await self.send_json({"type": "snapshot", "engines": self._sent})
@@ -35,7 +37,7 @@ class ModelsConsumer(AsyncJsonWebsocketConsumer):
             self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
-            for group in (GROUP, ENGINES):
+            for group in GROUPS:
                 await self.channel_layer.group_discard(group, self.channel_name)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
@@ -46,6 +48,10 @@ class ModelsConsumer(AsyncJsonWebsocketConsumer):
 
     async def models_changed(self, event: dict[str, Any]) -> None:
         await self.send_json({"type": "list"})
+
+    async def downloads_changed(self, event: dict[str, Any]) -> None:
+        """At most once a second from each node while one runs; the page asks for the list itself."""
+        await self.send_json({"type": "downloads"})
 
     async def models_rescan(self, event: dict[str, Any]) -> None:
         """Asked of the nodes; they say `models_changed` when they have looked."""

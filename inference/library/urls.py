@@ -1,5 +1,6 @@
 from django.urls import path
 
+from inference.downloads import views as downloads
 from inference.library import views
 
 urlpatterns = [
@@ -7,6 +8,11 @@ urlpatterns = [
     path("rescan/", views.rescan, name="models-rescan"),
     path("folders/", views.add_folder, name="model-folder-add"),
     path("folders/<int:place_id>/drop/", views.drop_folder, name="model-folder-drop"),
+    path("downloads/", downloads.listed, name="downloads"),
+    path("downloads/ask/", downloads.ask, name="download-ask"),
+    path("downloads/<int:download_id>/cancel/", downloads.cancel, name="download-cancel"),
+    path("downloads/<int:download_id>/again/", downloads.again, name="download-again"),
+    path("downloads/<int:download_id>/remove/", downloads.remove, name="download-remove"),
     path("of/<path:name>/", views.model, name="model"),
     path("row/<path:name>/", views.row, name="model-row"),
     path("load/<path:name>/", views.load, name="model-load"),

@@ -21,11 +21,12 @@ from fmlx_site.access import allowed
 from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
 from inference.catalog import read_catalog
+from inference.downloads.forms import DownloadForm
 from inference.library import decisions
 from inference.library.forms import DecisionForm, PlaceForm, ProfileForm, labelled
 from inference.library.rows import Row, read_row, read_shelf
 from inference.library.words import for_scripts
-from inference.models import ModelFolder, ModelPlace
+from inference.models import Download, ModelFolder, ModelPlace
 from inference.pool import pool_for
 from inference.shelf import rescan_everywhere
 
@@ -40,10 +41,17 @@ _working: set[asyncio.Task[Any]] = set()
 @allowed(SEE)
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
-    return _list(request, PlaceForm())
+    return models_page(request)
 
 
-def _list(request: HttpRequest, form: PlaceForm, status: int = HTTPStatus.OK) -> HttpResponse:
+def models_page(
+    request: HttpRequest,
+    *,
+    form: PlaceForm | None = None,
+    download_form: DownloadForm | None = None,
+    status: int = HTTPStatus.OK,
+) -> HttpResponse:
+    """With a form that was not understood, if one was sent."""
     number = request.GET.get("page", "1")
     page = max(1, int(number)) if number.isascii() and number.isdigit() else 1
     kind, search = request.GET.get("type", ""), request.GET.get("q", "")
@@ -55,7 +63,9 @@ def _list(request: HttpRequest, form: PlaceForm, status: int = HTTPStatus.OK) ->
         "kind": kind,
         "search": search,
         "places": ModelPlace.objects.all(),
-        "form": form,
+        "form": form or PlaceForm(),
+        "downloads": Download.objects.all(),
+        "download_form": download_form or DownloadForm(),
         "words": for_scripts(),
         "may_decide": request.user.has_perm(DECIDE),
         "may_file": request.user.has_perm(FILE),
@@ -264,7 +274,7 @@ def add_folder(request: HttpRequest) -> HttpResponse:
         text = _("%(path)s is searched from now on; what is found shows here in a moment.")
         messages.success(request, text % {"path": place.path})
         return redirect("models")
-    return _list(request, form, HTTPStatus.BAD_REQUEST)
+    return models_page(request, form=form, status=HTTPStatus.BAD_REQUEST)
 
 
 @allowed(FILE)
@@ -272,7 +282,7 @@ def add_folder(request: HttpRequest) -> HttpResponse:
 def drop_folder(request: HttpRequest, place_id: int) -> HttpResponse:
     place = get_object_or_404(ModelPlace, pk=place_id)
     if request.method != "POST":
-        return _ask(request, {"action": "drop", "place": place})
+        return confirm(request, {"action": "drop", "place": place})
     path = place.path
     decisions.drop_place(place, Origin.of(request))
     messages.success(request, _("%(path)s is not searched any more.") % {"path": path})
@@ -280,10 +290,10 @@ def drop_folder(request: HttpRequest, place_id: int) -> HttpResponse:
 
 
 def _confirm(request: HttpRequest, found: Row, action: str) -> HttpResponse:
-    return _ask(request, {"action": action, "row": found})
+    return confirm(request, {"action": action, "row": found})
 
 
-def _ask(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def confirm(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     partial = bool(getattr(request, "htmx", False))
     return render(request, "models/_confirm.html" if partial else "models/confirm.html", context)
 

@@ -5,10 +5,12 @@ import { Live } from "./live.js";
 import { localTimes, say } from "./words.js";
 
 const list = document.querySelector("[data-list]");
+const downloads = document.querySelector("[data-downloads]");
 const badge = document.querySelector("[data-live]");
 const said = document.querySelector("[data-said]");
 const latest = new Map();
 const fetching = new Set();
+const redrawing = { now: false, again: false };
 
 const rowOf = (name) => document.querySelector(`[data-model="${CSS.escape(name)}"]`);
 const stateOf = (engine) => (engine?.loading ? "loading" : engine?.loaded ? "loaded" : "unloaded");
@@ -61,12 +63,27 @@ async function relist() {
   ready(list);
 }
 
+// What comes while the list is being asked for is one more look after it.
+async function redraw() {
+  redrawing.again = redrawing.now;
+  if (!downloads || redrawing.now) return;
+  redrawing.now = true;
+  const html = await fragment(downloads.dataset.downloads).catch(() => null);
+  redrawing.now = false;
+  const focused = downloads.contains(document.activeElement) ? document.activeElement.dataset.action : null;
+  if (html !== null) downloads.innerHTML = html;
+  if (focused) downloads.querySelector(`[data-action="${focused}"]`)?.focus();
+  ready(downloads);
+  if (redrawing.again) redraw();
+}
+
 function ready(root) {
   localTimes(root);
   window.htmx?.process(root);
 }
 
 function onSnapshot({ engines }) {
+  redraw();
   for (const engine of Object.values(engines)) {
     const known = latest.get(engine.id);
     latest.set(engine.id, engine);
@@ -75,7 +92,8 @@ function onSnapshot({ engines }) {
 }
 
 localTimes(document);
-new Live(badge.dataset.live, { snapshot: onSnapshot, engine: ({ engine }) => onEngine(engine), list: relist }, (state) => {
+const handlers = { snapshot: onSnapshot, engine: ({ engine }) => onEngine(engine), list: relist, downloads: redraw };
+new Live(badge.dataset.live, handlers, (state) => {
   badge.textContent = badge.dataset[state];
   badge.dataset.state = state;
 }).open();

@@ -22,6 +22,14 @@ from tools.system import CHROME_ON_MACOS, CHROMIUM
 ENDLESS = "demo-endless"  # a model that writes until it is stopped
 PASSWORD = "a password for tests"
 ALLOWED = {"FMLX_VIDEO_MAX_PIXELS": str(20_000 * 20_000)}  # so that memory is what refuses a huge size
+# One that nobody works on and one that failed, for the Models page to show.
+DOWNLOADS = """
+from inference.models import Download
+from memory import parts_of, say
+Download.objects.create(repository="demo/on-its-way", state="running", bytes_done=1, bytes_total=4, bytes_per_second=1)
+why = say("download_unreachable", hub="http://hub.invalid")
+Download.objects.create(repository="demo/away", state="failed", error_message=why, error_said=parts_of(why))
+"""
 PATIENCE_MS = 60_000  # a small clip takes seconds; the machine may be busy
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -48,6 +56,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manage("migrate", home=home)
     manage("firststart", home=home, env={"FMLX_ADMIN_PASSWORD": PASSWORD})
     manage("makedemo", home=home, timeout=300)
+    manage("shell", "-v0", "-c", DOWNLOADS, home=home)
     _make_endless(home / "models" / ENDLESS)
     return home
 

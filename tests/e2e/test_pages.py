@@ -34,7 +34,7 @@ PAGES = (
     "/videos/presets/",
     "/videos/presets/demo-video/?name=draft",
     *(f"/settings/{group}/" for group in ("memory", "chat", "cache", "sampling", "videos", "steps", "requests")),
-    *(f"/settings/{group}/" for group in ("webhooks", "logging", "server")),
+    *(f"/settings/{group}/" for group in ("hub", "webhooks", "logging", "server")),
     "/audit/",
     "/password/",
     "/admin/",
@@ -53,6 +53,7 @@ OF_COLOURS = ["color-contrast", "link-in-text-block"]  # what a theme changes: t
 SAME = re.compile(
     r"fmlx|mlx|OpenAI|Anthropic SDK|Claude Code|Codex|"
     r"LM Studio|English|Python|JavaScript|Django|curl|API|KEY|DATABASE_URL|REDIS_URL|FMLX_MODEL_DIRS|"
+    r"Hugging Face|Xet|HF_TOKEN|\bmain\b|"
     r"PostgreSQL|Redis|SQLite|sqlite|GPU|CPU|HTTP|SSD|Hub|UTC|admin|demo[-\w]*|credentials\.json|manage\.py|"
     r"float32|SHA-256|[Aa]xes|first key|uvloop|httptools|Linux[-\w.]*|x86_64|cpu|flow shift|"
     r"[KMGT]iB|Top [pk]|Min p|RAM|DEBUG|INFO|WARNING|ERROR"

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from fmlx_site.models import Change
 from fmlx_site.options import groups
-from inference.models import ApiKey, ModelFolder, RequestLog, UsageHour
+from inference.models import ApiKey, Download, ModelFolder, RequestLog, UsageHour
 from memory.models import Event, Lease, Node
 from videos.models import VideoJob
 
@@ -25,6 +25,8 @@ PAGES = (
     *("/keys/make/", "/keys/1/", "/webhooks/", "/users/", "/users/make/", "/users/1/", "/audit/", "/logs/", "/system/"),
     *("/connect/", "/password/", *(f"/settings/{group.name}/" for group in groups())),
     *("/admin/", "/admin/videos/videojob/", "/admin/inference/requestlog/", "/admin/inference/modelfolder/"),
+    "/models/downloads/",
+    "/admin/inference/download/",
     *("/admin/fmlx_site/change/", "/admin/memory/lease/"),
 )
 
@@ -41,6 +43,7 @@ def site(transactional_db: None) -> Client:
         VideoJob.objects.create(id=f"video_{number}", model="demo", prompt="a red ball", status=state, **shape)
         kinds = {"type": "chat"} if number % 2 else {"type": "video", "pipeline": "wan2.2-t2v-a14b"}
         ModelFolder.objects.create(node=node, name=f"m{number}", path=f"/models/{number}", **kinds)
+        Download.objects.create(repository=f"a/m{number}", user=user, node=node, state="failed")
         Lease.objects.create(node=node, kind="engine", holder=f"m{number}", bytes=GIB // 100)
         Event.objects.create(node=node, what="killed", holder="m1")
         asked = {"request_id": f"req_{number}", "endpoint": "POST /v1/videos", "status": 200, "seconds": 1.0}
