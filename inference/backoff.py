@@ -4,6 +4,7 @@ import math
 import time
 
 from inference.errors import LoadFailed
+from memory import join, say
 
 FIRST_SECONDS = 2.0
 MOST_SECONDS = 300.0
@@ -21,9 +22,7 @@ class Backoff:
         left = self._until - time.monotonic()
         if left > 0:
             wait = math.ceil(left)
-            raise LoadFailed(
-                f"{self.reason.rstrip('.')}. It is tried again in {wait} s at the earliest.", retry_after=wait
-            )
+            raise LoadFailed(join(say("tried_again_in", seconds=wait), self.reason), retry_after=wait)
 
     def load_failed(self, reason: str) -> None:
         self.reason = reason

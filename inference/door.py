@@ -13,6 +13,7 @@ from inference.catalog import recent_catalog
 from inference.client import Answer, Event
 from inference.pool import Pool
 from inference.remote import door_path
+from memory import parts_of
 from memory.protocol import MAX_LINE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,8 @@ async def _answer(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> Non
                 raise InvalidRequest(f"A node does not know what {other!r} is.")
     except FmlxError as error:
         names = ("status", "code", "message", "param", "retry_after")
-        await _say(writer, error={name: getattr(error, name) for name in names})
+        fields = {name: getattr(error, name) for name in names}
+        await _say(writer, error=fields | {"said": parts_of(error.message)})
 
 
 async def _ask(pool: Pool, asked: Event, writer: asyncio.StreamWriter) -> None:

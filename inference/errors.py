@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from fmlx_site.errors import FmlxError, InvalidRequest, NotFound, Unavailable
-from memory import NoRoom, RoomPinned
+from memory import NoRoom, RoomPinned, Sentence
 
 RETRY_SECONDS = 1
 ARTICLES = {"embedding": "an", "upscale": "an"}
@@ -136,7 +136,7 @@ class EngineRefused(FmlxError):
 
     def __init__(self, said: dict[str, Any]) -> None:
         super().__init__(
-            str(said.get("message") or "The engine refused the request."),
+            Sentence.of(said["said"]) if said.get("said") else said.get("message") or "The engine refused the request.",
             param=said.get("param"),
             retry_after=said.get("retry_after"),
         )

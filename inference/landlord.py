@@ -16,7 +16,7 @@ from inference.errors import ModelsPinned, NoRoomForModel
 from inference.models import ModelFolder
 from inference.resident import KIND, Resident
 from inference.room import Need, lease_of, need_of
-from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, What, gib, say
+from memory import LeaseClosed, LocalNode, NeverFits, NoRoom, Priority, RoomPinned, Shortage, What, gib, join, say
 from memory.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -146,22 +146,19 @@ class Landlord:
 
     async def _no_room(self, folder: ModelFolder, need: Need, short: NoRoom, free: int) -> NoRoomForModel:
         """With what is expected to end, and when, if that is known."""
-        text = (
-            f"{folder.name} needs {gib(need.least)}, and {gib(max(0, free))} of {gib(short.ceiling)} is not promised"
-            " to others."
-        )
-        hint, seconds = "Unload a model, or try again when others are done.", RETRY_SECONDS
+        text = say("model_needs", model=folder.name, wanted=need.least, free=max(0, free), ceiling=short.ceiling)
+        hint, seconds = say("unload_or_wait"), RETRY_SECONDS
         ending = await in_database(self._node.ledger.ending)(need.least - free)
         if ending and ending[-1].ends_at:
             left = math.ceil((ending[-1].ends_at - timezone.now()).total_seconds())
             seconds = min(LONGEST_RETRY, max(RETRY_SECONDS, left))  # one that should have ended does so any moment
             whose = ", ".join(f"{lease.kind} {lease.holder} ({gib(lease.bytes)})" for lease in ending)
-            hint = f"Expected to end in {seconds} s: {whose}. Try again then."
+            hint = say("ends_soon", seconds=seconds, whose=whose)
         return NoRoomForModel(
             wanted=need.least,
             leased=short.ceiling - free,
             ceiling=short.ceiling,
-            message=f"{text} {hint}",
+            message=join(text, hint),
             retry_after=seconds,
         )
 
@@ -212,7 +209,6 @@ def _beside_the_pinned(folder: ModelFolder, need: Need, pinned: int, ceiling: in
             wanted=need.least,
             leased=pinned,
             ceiling=ceiling,
-            message=f"{folder.name} needs {gib(need.least)}, and pinned models, which are not evicted, hold"
-            f" {gib(pinned)} of {gib(ceiling)}. Unpin or unload one of them.",
+            message=say("model_beside_pinned", model=folder.name, wanted=need.least, pinned=pinned, ceiling=ceiling),
         )
     return ceiling - pinned

@@ -26,6 +26,7 @@ from django.utils import timezone
 from inference.catalog import Served
 from inference.client import Answer, Engine, Event
 from inference.errors import EngineLost, EngineRefused, NodeUnreachable
+from memory import say
 from memory.protocol import MAX_LINE_BYTES
 
 MAX_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS and 108 on Linux
@@ -82,11 +83,8 @@ class RemotePool:
         try:
             reader, writer = await asyncio.open_unix_connection(door_path(self.node_name), limit=MAX_LINE_BYTES)
         except OSError as error:
-            raise NodeUnreachable(
-                f"The node {self.node_name!r} does not answer on this machine ({error.strerror}). Start it with "
-                "'manage.py runworkers'; a node on another machine cannot be reached yet.",
-                retry_after=RETRY_SECONDS,
-            ) from None
+            text = say("node_unreachable", node=self.node_name, why=error.strerror)
+            raise NodeUnreachable(text, retry_after=RETRY_SECONDS) from None
         try:
             writer.write(json.dumps({"do": do, **fields}, separators=(",", ":")).encode() + b"\n")
             await writer.drain()
@@ -157,6 +155,6 @@ def reach(model: Served) -> RemotePool:
         return RemotePool(nodes[0].name)
     silent = (timezone.now() - node.heartbeat_at).total_seconds()
     if silent > HEARD_SECONDS:
-        text = f"The node {node.name!r} was heard of {silent:.0f} s ago for the last time; it may be suspended."
+        text = say("node_suspended", node=node.name, seconds=round(silent))
         raise NodeUnreachable(text, retry_after=RETRY_SECONDS)
     return RemotePool(node.name)

@@ -11,6 +11,21 @@ SENTENCES.update(
         "engine_silent": _("The engine of %(model)s was ended: it has been silent for over %(seconds)s s."),
         "engine_ended": _("The engine of %(model)s ended:"),
         "not_loaded": _("%(model)s could not be loaded:"),
+        "tried_again_in": _("It is tried again in %(seconds)s s at the earliest; this is why:"),
+        "model_needs": _("%(model)s needs %(wanted)s, and %(free)s of %(ceiling)s is not promised to others."),
+        "unload_or_wait": _("Unload a model, or try again when others are done."),
+        "ends_soon": _("Expected to end in %(seconds)s s: %(whose)s. Try again then."),
+        "model_beside_pinned": _(
+            "%(model)s needs %(wanted)s, and pinned models, which are not evicted, hold %(pinned)s of %(ceiling)s."
+            " Unpin or unload one of them."
+        ),
+        "node_unreachable": _(
+            "The node “%(node)s” does not answer on this machine (%(why)s). Start it with “manage.py runworkers”;"
+            " a node on another machine cannot be reached yet."
+        ),
+        "node_suspended": _(
+            "The node “%(node)s” was heard of %(seconds)s s ago for the last time; it may be suspended."
+        ),
         "folder_gone": _("%(model)s is not in this node's model folders any more."),
         "process_signal": _("its process was ended by signal %(signal)s"),
         "process_status": _("its process ended with status %(status)s"),

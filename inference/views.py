@@ -12,6 +12,7 @@ from fmlx_site.errors import FmlxError
 from fmlx_site.templatetags.units import size
 from inference.cache import clear_cache, read_cache
 from inference.pages import read_state
+from memory import read
 
 MOST_NAME = 255  # characters of a name in the audit trail
 
@@ -22,7 +23,7 @@ def cache(request: HttpRequest) -> HttpResponse:
     try:
         return render(request, "inference/cache.html", {"state": read_state()})
     except FmlxError as error:
-        return render(request, "inference/cache.html", {"problem": error.message}, status=error.status)
+        return render(request, "inference/cache.html", {"problem": read(error.message)}, status=error.status)
 
 
 @allowed("inference.change_modelsettings")
@@ -40,7 +41,7 @@ def clear(request: HttpRequest) -> HttpResponse:
             request, _("The cache was cleared; %(size)s of the disk is free again.") % {"size": size(freed)}
         )
     except FmlxError as error:
-        messages.error(request, error.message)
+        messages.error(request, read(error.message))
     return redirect("cache")
 
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from memory.runtimes import keep_runtimes_known as keep_runtimes_known
     from memory.sentences import SENTENCES as SENTENCES
     from memory.sentences import TEXT as TEXT
+    from memory.sentences import Sentence as Sentence
     from memory.sentences import gib as gib
     from memory.sentences import join as join
     from memory.sentences import parts_of as parts_of
+    from memory.sentences import read as read
     from memory.sentences import say as say
     from memory.sentences import spell as spell
     from memory.sentences import spelled as spelled
@@ -53,7 +55,9 @@ PUBLIC = {
     "SENTENCES": "memory.sentences",
     "TEXT": "memory.sentences",
     "join": "memory.sentences",
+    "Sentence": "memory.sentences",
     "parts_of": "memory.sentences",
+    "read": "memory.sentences",
     "say": "memory.sentences",
     "spell": "memory.sentences",
     "spelled": "memory.sentences",

@@ -79,6 +79,11 @@ def join(*texts: str) -> Sentence:
     return Sentence.of([part for text in texts for part in parts_of(text)])
 
 
+def read(text: str) -> str:
+    """What was said, in the language that is active; what was said in plain words as it is."""
+    return spelled(parts_of(text))
+
+
 def parts_of(text: str) -> list[Part]:
     if isinstance(text, Sentence):
         return text.parts

@@ -15,6 +15,7 @@ from fmlx_site.access import allowed
 from fmlx_site.audit import Origin
 from fmlx_site.errors import FmlxError
 from inference.models import ModelFolder
+from memory import read
 from videos import loras, pages, presets, submission
 from videos.forms import PresetForm, VideoForm
 
@@ -76,5 +77,5 @@ def estimate(request: HttpRequest) -> HttpResponse:
         try:
             found = presets.estimate(folder, submission.parse(form.body()))
         except FmlxError as error:
-            found = presets.Estimate("", {}, None, refused=error.message)
+            found = presets.Estimate("", {}, None, refused=read(error.message))
     return render(request, "videos/_estimate.html", {"estimate": found, "count": form.cleaned_data.get("n") or 1})

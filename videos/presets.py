@@ -15,6 +15,7 @@ from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.errors import FmlxError, InvalidRequest
 from inference.api.errors import invalid
 from inference.models import ModelFolder
+from memory import read
 from videos import loras, options, pace
 from videos.models import Preset
 from videos.predictor import Predictor, predictor_of
@@ -139,12 +140,12 @@ def estimate(
         defaults = {**folder.defaults, **values} if values is not None else defaults_with(folder, request.preset)
         shape = shape_of(request, folder.pipeline, defaults)
     except FmlxError as error:
-        return Estimate(name, values or {}, None, refused=error.message)
+        return Estimate(name, values or {}, None, refused=read(error.message))
     asked = request.loras if request.loras is not None else [LoraAsked(**one) for one in defaults.get("loras", [])]
     try:
         more = loras.bytes_of(loras.checked(asked, folder))
     except FmlxError as error:
-        return Estimate(name, values or {}, shape, refused=error.message)
+        return Estimate(name, values or {}, shape, refused=read(error.message))
     basis = basis or Basis.of(folder)
     need, seconds = basis.bytes_of(shape) + more, basis.seconds_of(shape)
     most = folder.node.largest_bytes

@@ -29,6 +29,7 @@ from inference.library.words import for_scripts
 from inference.models import Download, ModelFolder, ModelPlace
 from inference.pool import pool_for
 from inference.shelf import rescan_everywhere
+from memory import read
 
 log = structlog.get_logger(__name__)
 SEE, DECIDE, FILE = "inference.view_modelfolder", "inference.change_modelsettings", "inference.change_modelfolder"
@@ -182,7 +183,7 @@ def load(request: HttpRequest, name: str) -> HttpResponse:
     try:
         done = async_to_sync(_load)(name)
     except FmlxError as error:
-        messages.error(request, error.message)
+        messages.error(request, read(error.message))
     else:
         text = _("%(name)s is loaded.") if done else _("%(name)s is being loaded; the list shows how far it is.")
         messages.success(request, text % {"name": name})
@@ -225,7 +226,7 @@ def unload(request: HttpRequest, name: str) -> HttpResponse:
     try:
         done = async_to_sync(_unload)(name)
     except FmlxError as error:
-        messages.error(request, error.message)
+        messages.error(request, read(error.message))
         return _back(request)
     text = _("%(name)s was unloaded.") if done else _("%(name)s was not loaded.")
     messages.success(request, text % {"name": name})
@@ -249,7 +250,7 @@ def remove(request: HttpRequest, name: str) -> HttpResponse:
             async_to_sync(_unload)(name)
         decisions.remove_demo(found.folder, Origin.of(request))
     except FmlxError as error:
-        messages.error(request, error.message)
+        messages.error(request, read(error.message))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:

@@ -143,9 +143,20 @@ def test_pinning_is_one_press_and_so_is_unpinning(site: Client, node: Node) -> N
         assert ModelSettings.objects.get().pinned is pinned
 
 
-def test_a_model_whose_node_is_away_says_so_when_it_is_loaded(site: Client, node: Node) -> None:
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "does not answer on this machine"),
+        ("ru", "не отвечает на этой машине"),
+        ("zh-hans", "在此机器上没有响应"),
+    ],
+)
+def test_a_model_whose_node_is_away_says_so_when_it_is_loaded(
+    site: Client, node: Node, language: str, said: str
+) -> None:
     folder(node, "qwen")
-    assert "does not answer on this machine" in text(site.post("/models/load/qwen/", follow=True).content)
+    reader = {"Accept-Language": language}
+    assert said in text(site.post("/models/load/qwen/", follow=True, headers=reader).content)
 
 
 @pytest.fixture
