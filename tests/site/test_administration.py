@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -89,7 +90,7 @@ def test_secrets_of_keys_and_what_people_say_are_not_shown(operator: Client) -> 
     assert user.password not in operator.get(f"/admin/auth/user/{user.pk}/change/").content.decode()
     talk = apps.get_model("chat", "Conversation").objects.create(owner=user, title="a secret plan", model="qwen")
     assert "secret plan" not in operator.get("/admin/chat/conversation/").content.decode()
-    assert operator.get(f"/admin/chat/conversation/{talk.pk}/change/").status_code == 403
+    assert operator.get(f"/admin/chat/conversation/{quote(talk.pk)}/change/").status_code == 403
 
 
 def test_what_is_decided_elsewhere_is_not_changed_here(operator: Client) -> None:
