@@ -19,7 +19,7 @@ from inference.pool import engine_states
 from inference.room import Need, need_of
 from memory.models import Node
 
-PAGE_LENGTH = 40  # rendered in less than 50 ms of processor time (benchmarks/page_cost.py)
+PAGE_LENGTH = 40  # among a thousand models, rendered in about 50 ms of processor time (benchmarks/page_cost.py)
 LISTED = ("node", "name", "path", "type")  # read of every folder; the rest of a row, of those that are shown
 Type = ModelFolder.Type
 

@@ -112,8 +112,14 @@ def partials(models: Path) -> list[Path]:
 
 
 def fetchers() -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "inference.downloads.fetch" in child.cmdline()]
+    return [child for child in psutil.Process().children(recursive=True) if _fetches(child)]
+
+
+def _fetches(child: psutil.Process) -> bool:
+    try:
+        return "inference.downloads.fetch" in child.cmdline()
+    except psutil.NoSuchProcess:  # it ended since
+        return False
 
 
 @pytest.mark.runtime
