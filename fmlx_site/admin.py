@@ -19,7 +19,7 @@ for model in (User, Group, AccessLog, AccessFailureLog):  # the last two are not
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Looked at here; what changes it checks more than a single row, and writes the audit trail."""
 
-    list_per_page = 50
+    list_per_page = 30
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

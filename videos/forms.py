@@ -218,7 +218,8 @@ class VideoForm(forms.Form):
 def _video_choices(folders: Iterable[ModelFolder]) -> list[tuple[str, str]]:
     """Those first that need only a prompt: the first of all is chosen when the page opens."""
     folders = list(folders)
-    alone = [folder for folder in folders if folder.pipeline not in abilities.from_text()]
+    able = abilities.from_text()
+    alone = [folder for folder in folders if folder.pipeline not in able]
     needy = set(models_of(alone, ModelFolder.Type.VIDEO))
     names = sorted(models_of(folders, ModelFolder.Type.VIDEO), key=lambda name: name in needy)
     return [(name, gettext("%(name)s (needs a picture)") % {"name": name} if name in needy else name) for name in names]

@@ -13,7 +13,7 @@ from memory.models import Node
 from videos import jobs
 from videos.models import Artifact, VideoJob
 
-PAGE_LENGTH = 24
+PAGE_LENGTH = 12
 SHOWN_FOLDERS = 12
 
 

@@ -29,13 +29,14 @@ from videos.models import VideoJob
 
 LOG_TAIL_BYTES = 64 * 1024
 CHOSEN = (ModelFolder.Type.VIDEO, ModelFolder.Type.UPSCALE)  # types of models that the form lets choose
+READ = ("name", "type", "pipeline", "rank", "defaults")  # of them, as there may be a thousand
 
 
 @allowed("videos.view_videojob")
 @require_http_methods(["GET", "HEAD", "POST"])
 def videos(request: HttpRequest) -> HttpResponse:
     """The list, and the form that adds to it."""
-    folders = list(ModelFolder.objects.filter(type__in=CHOSEN).defer("sizes", "skipped_said"))
+    folders = list(ModelFolder.objects.filter(type__in=CHOSEN).only(*READ))
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}

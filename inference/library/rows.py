@@ -19,8 +19,8 @@ from inference.pool import engine_states
 from inference.room import Need, need_of
 from memory.models import Node
 
-PAGE_LENGTH = 40  # among a thousand models, rendered in about 50 ms of processor time (benchmarks/page_cost.py)
-LISTED = ("node", "name", "path", "type")  # read of every folder; the rest of a row, of those that are shown
+PAGE_LENGTH = 25
+SKIPPED = "skipped"
 Type = ModelFolder.Type
 
 
@@ -114,51 +114,59 @@ class Shelf:
 
 def read_shelf(*, type_: str = "", search: str = "", page: int = 1) -> Shelf:
     """`type_` is a model type, or `skipped`. With one query more for each node on another socket, none per model."""
-    models, catalog = _read(ModelFolder.objects.only(*LISTED))
-    states = async_to_sync(engine_states)(catalog)
+    entries = _entries()
     counts: dict[str, int] = {}
-    for folders, decided in models:
-        kind = decided.type or folders[0].type or "skipped"
-        counts[kind] = counts.get(kind, 0) + 1
-    chosen = [
-        (folders, decided)
-        for folders, decided in models
-        if type_ in ("", decided.type or folders[0].type or "skipped") and _matches(search, folders[0], decided)
-    ]
+    for entry in entries:
+        counts[entry.kind] = counts.get(entry.kind, 0) + 1
+    chosen = [entry for entry in entries if type_ in ("", entry.kind) and entry.matches(search)]
     start = (page - 1) * PAGE_LENGTH
-    shown, rooms = chosen[start : start + PAGE_LENGTH], _rooms()
-    whole = ModelFolder.objects.in_bulk([folder.pk for folders, _decided in shown for folder in folders])
-    rows = [_row([whole.get(one.pk, one) for one in folders], decided, states, rooms) for folders, decided in shown]
-    return Shelf(rows, page, -(-len(chosen) // PAGE_LENGTH), counts)
+    return Shelf(_rows(chosen[start : start + PAGE_LENGTH]), page, -(-len(chosen) // PAGE_LENGTH), counts)
 
 
 def read_row(name: str) -> Row:
     """Raises Http404."""
-    models, catalog = _read(ModelFolder.objects.filter(name=name))
-    if not models:
+    rows = _rows(_entries(name=name)[:1])
+    if not rows:
         raise Http404
-    return _row(*models[0], async_to_sync(engine_states)(catalog), _rooms())
+    return rows[0]
 
 
-Decided = tuple[list[ModelFolder], ModelSettings]
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list is chosen and ordered by: of a model, or of one folder that is not served. Of a thousand models this
+    is read, and rows only of those that are shown."""
+
+    name: str
+    kind: str  # a model type, or "skipped"
+    decided: ModelSettings
+    path: str  # the first folder's
+    keys: list[int]
+
+    def matches(self, search: str) -> bool:
+        return not search or search.casefold() in f"{self.name} {self.decided.alias} {self.path}".casefold()
 
 
-def _read(found: Any) -> tuple[list[Decided], Catalog]:
-    """Served folders by their name, and each one that is not served for itself."""
-    folders = list(found.prefetch_related("node").order_by("name", "pk"))
-    settings = list(ModelSettings.objects.all())
-    by_name, undecided = {row.name: row for row in settings}, ModelSettings()
-    together: dict[Any, Decided] = {}
-    for folder in folders:
-        decided = by_name.get(folder.name, undecided)
-        key = folder.name if folder.type or decided.type else folder.pk
-        together.setdefault(key, ([], decided))[0].append(folder)
-    models = sorted(together.values(), key=lambda one: (not (one[0][0].type or one[1].type), one[0][0].name))
-    return models, Catalog.of(folders, settings)
+def _entries(**chosen: str) -> list[Entry]:
+    """Served ones first, by name. Served folders of a name are one, each one that is not served is for itself."""
+    settings, undecided = {row.name: row for row in ModelSettings.objects.all()}, ModelSettings()
+    found: dict[Any, Entry] = {}
+    folders = ModelFolder.objects.filter(**chosen).order_by("name", "pk")
+    for pk, name, path, type_ in folders.values_list("pk", "name", "path", "type"):
+        decided = settings.get(name, undecided)
+        kind = decided.type or type_
+        entry = found.setdefault(name if kind else pk, Entry(name, kind or SKIPPED, decided, path, []))
+        entry.keys.append(pk)
+    return sorted(found.values(), key=lambda entry: (entry.kind == SKIPPED, entry.name))
 
 
-def _matches(search: str, folder: ModelFolder, decided: ModelSettings) -> bool:
-    return not search or search.casefold() in f"{folder.name} {decided.alias} {folder.path}".casefold()
+def _rows(entries: list[Entry]) -> list[Row]:
+    """An entry whose folders went in the meantime has no row."""
+    keys = [pk for entry in entries for pk in entry.keys]
+    folders = {one.pk: one for one in ModelFolder.objects.filter(pk__in=keys).select_related("node")}
+    states = async_to_sync(engine_states)(Catalog.of(folders.values(), [entry.decided for entry in entries]))
+    rooms = _rooms()
+    held = ((entry, [folders[pk] for pk in entry.keys if pk in folders]) for entry in entries)
+    return [_row(found, entry.decided, states, rooms) for entry, found in held if found]
 
 
 def _row(folders: list[ModelFolder], decided: ModelSettings, states: Mapping[str, Event], rooms: "Rooms") -> Row:
