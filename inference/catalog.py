@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Min, Q, QuerySet
 
 from fmlx_site.errors import InvalidRequest
+from fmlx_site.stamps import MODELS, look_seconds
 from inference.errors import ModelNotFound, WrongModelType
 from inference.models import ApiKey, ModelFolder, ModelSettings
 from inference.options import FALLBACK_MODEL, sampling_defaults
@@ -17,7 +18,6 @@ from inference.request_log.visit import current_key
 
 ENGINES = (ModelFolder.Type.CHAT, ModelFolder.Type.EMBEDDING, ModelFolder.Type.RERANK)  # types that are loaded
 LISTED = ("node", "name", "path", "type", "rank")
-FRESH_SECONDS = 1.0  # so old may be what a prompt is routed by
 
 
 def served_models() -> QuerySet[ModelFolder]:
@@ -162,15 +162,17 @@ async def find_model(name: str) -> ModelFolder:
 
 
 class RecentCatalog:
-    """The catalog for prompts, read anew when it is older than a second: a burst of them asks the database once."""
+    """The catalog for prompts, read anew when a model or what was decided about it changed."""
 
     def __init__(self) -> None:
         self._latest: Catalog | None = None
+        self._stamp = (0, 0)
 
     async def read(self) -> Catalog:
-        latest = self._latest
-        if latest is None or time.monotonic() - latest.read_at > FRESH_SECONDS:
-            latest = self._latest = await sync_to_async(_read)()
+        latest, stamp = self._latest, MODELS.seen()
+        if latest is None or stamp != self._stamp or time.monotonic() - latest.read_at > look_seconds():
+            latest = await sync_to_async(_read)()
+            self._latest, self._stamp = latest, stamp
         return latest.seen_by(current_key())
 
     def forget(self) -> None:

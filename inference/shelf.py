@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError, transaction
 
 from fmlx_site.live import announce, listening
+from fmlx_site.stamps import MODELS
 from inference.discovery import Found, scan
 from inference.models import ModelFolder, searched_folders
 
@@ -45,6 +46,7 @@ def store(node_id: int, found: Iterable[Found]) -> None:
         ModelFolder.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["node", "path"], update_fields=fields
         )
+        transaction.on_commit(MODELS.renew)
 
 
 def signature(folders: Iterable[Path]) -> int:

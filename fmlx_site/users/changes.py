@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.models import Profile
 from fmlx_site.users.rights import VIEWER, completed, rights_of, rows_of
-from inference.keys.ring import tell_everybody
 
 
 class Role(models.TextChoices):
@@ -91,7 +90,6 @@ def _switch(user: User, origin: Origin, *, active: bool) -> bool:
     user.is_active = active
     user.save(update_fields=["is_active"])
     record_change(What.USER, user.username, {"closed": active}, {"closed": not active}, origin)
-    transaction.on_commit(tell_everybody)  # keys of a closed account are refused
     return True
 
 

@@ -1,4 +1,4 @@
-"""Making, changing and revoking keys: each in the audit trail, and known to every process when it is committed."""
+"""Making, changing and revoking keys, each in the audit trail. Every process knows when it is committed (`KEYS`)."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from fmlx_site.audit import Origin, What, record_change
-from inference.keys.ring import tell_everybody
 from inference.models import LIMITS, ApiKey
 
 FIELDS = ("name", "scopes", "allowed_models", "expires_at", "priority", *LIMITS)
@@ -17,7 +16,6 @@ def make(owner: Any, origin: Origin, secret: str = "", **fields: Any) -> tuple[A
     with transaction.atomic():
         key, secret = ApiKey.make(fields.pop("name"), owner, secret, **fields)
         record_change(What.KEY, str(key), None, _facts(key), origin)
-        transaction.on_commit(tell_everybody)
     return key, secret
 
 
@@ -35,7 +33,6 @@ def change(key: ApiKey, origin: Origin, **fields: Any) -> bool:
         kept.save()
         before, after = ({name: facts[name] for name in differing} for facts in (old, new))
         record_change(What.KEY, str(kept), before, after, origin)
-        transaction.on_commit(tell_everybody)
     return True
 
 
@@ -48,7 +45,6 @@ def revoke(key: ApiKey, origin: Origin) -> bool:
         kept.revoked_at = timezone.now()
         kept.save(update_fields=["revoked_at", "changed_at"])
         record_change(What.KEY, str(kept), {"revoked": False}, {"revoked": True}, origin)
-        transaction.on_commit(tell_everybody)
     return True
 
 

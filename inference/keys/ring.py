@@ -1,43 +1,18 @@
 """The keys that this process knows. Asking it costs no query while no key changes, and a change counts at once."""
 
 import time
-import uuid
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db.models import Count, Max, Q
 
 from fmlx_site.errors import Unauthorized
+from fmlx_site.stamps import KEYS, look_seconds
 from inference.models import ApiKey, digest
 
-CHECK_SECONDS = 1.0  # so old may be what a process knows of changes that were made from another home
 MOST_KNOWN = 10_000
 Version = tuple[datetime | None, datetime | None, int, int]
-
-
-def _stamp_path() -> Path:
-    return Path(settings.FMLX.run / "keys")
-
-
-def stamp() -> tuple[int, int]:
-    """Of the last change that a process of this home made; a microsecond, where a query would be a thread hop."""
-    try:
-        found = _stamp_path().stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_ino, found.st_mtime_ns
-
-
-def tell_everybody() -> None:
-    """Keys changed, and the change is committed: no process of this home uses what it knew."""
-    path = _stamp_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"keys.{uuid.uuid4().hex}")
-    draft.touch(mode=0o600)
-    draft.replace(path)  # another file with another inode, however coarse the clock of the file system is
 
 
 def _read_version() -> Version:
@@ -76,10 +51,10 @@ class KeyRing:
         self._round += 1
 
     async def _notice_changes(self) -> None:
-        if (now_there := stamp()) != self._stamp:
+        if (now_there := KEYS.seen()) != self._stamp:
             self._stamp = now_there
             self.forget()
-        if time.monotonic() - self._looked_at >= CHECK_SECONDS:
+        if time.monotonic() - self._looked_at >= look_seconds():
             self._looked_at = time.monotonic()
             version = await sync_to_async(_read_version)()
             if version != self._version:

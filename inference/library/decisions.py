@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from demo_models.shipped import is_demo, keep_away
 from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.live import announce
-from inference.catalog import recent_catalog
 from inference.models import ModelFolder, ModelPlace, ModelSettings
 from inference.shelf import rescan_everywhere
 
@@ -95,5 +94,4 @@ def remove_demo(folder: ModelFolder, origin: Origin) -> None:
 
 
 def _tell() -> None:
-    recent_catalog.forget()
     async_to_sync(announce)(CHANGED, "models.changed")
