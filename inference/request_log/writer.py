@@ -3,10 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import Max
 
 from fmlx_site.live import announce
 from inference.keys.meter import PROCESS
@@ -20,6 +22,13 @@ GROUP = "requests"  # who hears that there are new ones
 WAIT_SECONDS = 0.5
 MOST_WAITING = 20_000  # while the database is away; then the oldest are lost, and the log says how many
 MOST_AT_ONCE = 1000
+FOUND = (
+    *("request_id", "model", "endpoint", "status", "code", "streamed", "prompt_tokens", "completion_tokens"),
+    *("cached_tokens", "queue_seconds", "first_token_seconds", "tokens_per_second", "seconds", "body"),
+)
+COLUMNS = (*FOUND, "at", "key_id", "process")
+PLACES = ", ".join(["%s"] * len(COLUMNS))
+INSERT = f"INSERT INTO inference_requestlog ({', '.join(COLUMNS)}) VALUES ({PLACES})"  # noqa: S608 - names of ours
 
 
 class Writer:
@@ -45,9 +54,12 @@ class Writer:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is waiting. What the database does not take now waits on."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+        """Write what is waiting now: what comes meanwhile waits for more, or a busy server would write row by row. What
+        the database does not take now waits on."""
+        left = len(self._waiting)
+        while left > 0 and self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, left, len(self._waiting)))]
+            left -= len(batch)
             try:
                 newest = await sync_to_async(write)(batch)
             except (DatabaseError, InterfaceError) as error:
@@ -64,12 +76,12 @@ def write(visits: Sequence[Visit]) -> int:
     """The number of the newest row."""
     with transaction.atomic():
         _let_go_of_deleted(visits)
-        rows = RequestLog.objects.bulk_create([_row(visit) for visit in visits])
+        newest = _insert(visits)
         add_to_usage(visits)
         add_to_histograms(visits)
         _used(visits)
     retention.purge_now_and_then()
-    return rows[-1].pk
+    return newest
 
 
 def _let_go_of_deleted(visits: Sequence[Visit]) -> None:
@@ -81,11 +93,17 @@ def _let_go_of_deleted(visits: Sequence[Visit]) -> None:
             visit.key = None
 
 
-def _row(visit: Visit) -> RequestLog:
-    names = ("request_id", "at", "model", "endpoint", "status", "code", "streamed", "prompt_tokens", "seconds", "body")
-    figures = ("completion_tokens", "cached_tokens", "queue_seconds", "first_token_seconds", "tokens_per_second")
-    known = {name: getattr(visit, name) for name in (*names, *figures)}
-    return RequestLog(key_id=visit.key.pk if visit.key else None, process=PROCESS, **known)
+def _insert(visits: Iterable[Visit]) -> int:
+    """By one statement for all: Django's own way costs three times as much, and there is a row for every request."""
+    with connection.cursor() as cursor:
+        cursor.executemany(INSERT, [_row(visit) for visit in visits])
+    newest: int = RequestLog.objects.aggregate(newest=Max("pk"))["newest"]
+    return newest
+
+
+def _row(visit: Visit) -> tuple[Any, ...]:
+    at = connection.ops.adapt_datetimefield_value(visit.at)
+    return (*(getattr(visit, name) for name in FOUND), at, visit.key.pk if visit.key else None, PROCESS)
 
 
 def _used(visits: Iterable[Visit]) -> None:

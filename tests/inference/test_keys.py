@@ -1,7 +1,7 @@
 """What a key may do, how much of it, and until when; and what is written down about it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +25,8 @@ from inference.keys import changes
 from inference.keys.ring import ring
 from inference.models import ApiKey, KeyMeter, RequestLog, Scope, UsageHour
 from inference.pool import Pool
-from inference.request_log.writer import writer
+from inference.request_log.visit import Visit
+from inference.request_log.writer import Writer, writer
 from tests.helpers import await_for
 from tests.inference.scripted import Scripted
 
@@ -241,6 +242,22 @@ async def test_a_request_is_written_down_with_its_figures_and_no_text(
     hour = await UsageHour.objects.aget(key=key, model="a")
     assert (hour.requests, hour.errors, hour.prompt_tokens, hour.completion_tokens) == (2, 1, 3, 3)
     assert (await ApiKey.objects.aget()).last_used_at is not None
+
+
+async def test_requests_that_end_while_others_are_written_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a busy server would write row by row, without a pause."""
+    busy, written = Writer(), list[int]()
+
+    def write(visits: Sequence[Visit]) -> int:
+        written.append(len(visits))
+        busy._waiting.append(Visit("GET", "/v1/models"))
+        return 0
+
+    monkeypatch.setattr("inference.request_log.writer.write", write)
+    busy._waiting.extend(Visit("GET", "/v1/models") for _ in range(3))
+    await busy.flush()
+    assert written == [3]
+    assert len(busy._waiting) == 1
 
 
 async def test_what_was_sent_is_kept_only_when_that_is_chosen(api: httpx.AsyncClient, make_key: MakeKey) -> None:

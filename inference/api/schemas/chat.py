@@ -88,7 +88,7 @@ class Message(BaseModel):
     def for_template(self) -> dict[str, Any]:
         said: dict[str, Any] = {"role": ROLES[self.role], "content": self.content or ""}
         if self.tool_calls:
-            said["tool_calls"] = [call.dict() for call in self.tool_calls]
+            said["tool_calls"] = [call.model_dump() for call in self.tool_calls]
         more = {"name": self.name, "reasoning_content": self.reasoning_content, "tool_call_id": self.tool_call_id}
         return said | {name: value for name, value in more.items() if value}
 
@@ -148,7 +148,7 @@ class ChatRequest(Sampling):
             "template": self.chat_template_kwargs,
             "add_generation_prompt": self.add_generation_prompt,
             "continue_final_message": self.continue_final_message,
-            "tools": [tool.dict(exclude_none=True) for tool in self.tools] if self.tools else None,
+            "tools": [tool.model_dump(exclude_none=True) for tool in self.tools] if self.tools else None,
             "tool_choice": choice_for_engine(self.tool_choice),
             "parallel_tool_calls": self.parallel_tool_calls,
             "reasoning": self._reasoning,

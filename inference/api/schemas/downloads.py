@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from inference.downloads.models import Download as Row
 
 
-class DownloadRequest(Schema):
+class DownloadRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     repository: Annotated[str, Field(description="Its id at the hub, owner/name, or the address of its page.")]

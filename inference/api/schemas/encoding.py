@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 MAX_INPUTS = 2048  # OpenAI's
 MAX_CHARACTERS = 8 * 1024**2  # of all texts of one request; the body's own limit comes first where it is lower
 Positive = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
 
 
-class Cutting(Schema):
+class Cutting(BaseModel):
     """A text that is too long is refused, unless cutting it is asked for."""
 
     model_config = ConfigDict(strict=True, extra="forbid")

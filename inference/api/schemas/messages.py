@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inference.api.schemas.sampling import Inert
 
@@ -18,7 +18,7 @@ INERT: Inert = {
 HARMLESS_EDITS = ("clear_thinking_20251015",)
 
 
-class Block(Schema):
+class Block(BaseModel):
     """`cache_control` is accepted everywhere and has no effect: every prompt is kept in the prefix cache anyway."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -88,7 +88,7 @@ ContentBlock = Annotated[
 ]
 
 
-class Turn(Schema):
+class Turn(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     role: Literal["user", "assistant", "system"]
@@ -106,7 +106,7 @@ class Tool(Block):
     eager_input_streaming: bool | None = Field(None, description="Has no effect: arguments are streamed as they form.")
 
 
-class ToolChoice(Schema):
+class ToolChoice(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     type: Literal["auto", "any", "tool", "none"]
@@ -114,7 +114,7 @@ class ToolChoice(Schema):
     disable_parallel_tool_use: bool | None = None
 
 
-class Thinking(Schema):
+class Thinking(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     type: Literal["enabled", "disabled", "adaptive"]
@@ -122,27 +122,27 @@ class Thinking(Schema):
     display: Literal["summarized", "omitted"] | None = Field(None, description="`summarized` is the whole of it here.")
 
 
-class Format(Schema):
+class Format(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
 
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class OutputConfig(Schema):
+class OutputConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: Format | None = None
 
 
-class Metadata(Schema):
+class Metadata(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     user_id: str | None = Field(None, description="Accepted; has no effect.")
 
 
-class CountTokensRequest(Schema):
+class CountTokensRequest(BaseModel):
     """What takes part in the prompt."""
 
     model_config = ConfigDict(strict=True, extra="forbid")

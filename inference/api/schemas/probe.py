@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
@@ -11,7 +11,7 @@ from inference.api.schemas import chat, completions
 from inference.api.schemas.sampling import parse
 
 
-class ProbeRequest(Schema):
+class ProbeRequest(BaseModel):
     """What a request of chat or of completions would send, and as either reads it."""
 
     model_config = ConfigDict(extra="allow")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from inference.api.schemas.encoding import MAX_INPUTS, Cutting, Positive, TokensUsed
 from inference.api.schemas.sampling import Inert
@@ -17,7 +17,7 @@ INERT: Inert = {
 Text = Annotated[str, Field(min_length=1)]
 
 
-class TextObject(Schema):
+class TextObject(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     text: Text

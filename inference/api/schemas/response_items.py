@@ -2,13 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
-class Strict(Schema):
+class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
@@ -30,7 +29,7 @@ class Refusal(Strict):
     refusal: str
 
 
-class Unread(Schema):
+class Unread(BaseModel):
     """What no model here reads; it is refused by its place."""
 
     type: Literal["input_image", "input_file", "input_audio"]

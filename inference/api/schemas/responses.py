@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inference.api.schemas.response_items import Item, as_items
 from inference.api.schemas.sampling import Inert
@@ -26,7 +26,7 @@ MetadataValue = Annotated[str, Field(max_length=512)]
 Include = Literal["message.output_text.logprobs", "reasoning.encrypted_content"]
 
 
-class Strict(Schema):
+class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
 
 

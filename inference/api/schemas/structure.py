@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from ninja import Schema
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 KINDS = {
@@ -15,7 +14,7 @@ KINDS = {
 }
 
 
-class JsonSchema(Schema):
+class JsonSchema(BaseModel):
     """Without `strict`, what of a schema an answer cannot be held to is left out of it; with it, it is refused."""
 
     model_config = STRICT
@@ -26,7 +25,7 @@ class JsonSchema(Schema):
     strict: bool | None = None
 
 
-class ResponseFormat(Schema):
+class ResponseFormat(BaseModel):
     model_config = STRICT
 
     type: Literal["text", "json_object", "json_schema"]
@@ -47,7 +46,7 @@ class ResponseFormat(Schema):
         return {"json_schema": self.json_schema_.schema_, "lenient": not self.json_schema_.strict, "place": place}
 
 
-class StructuredOutputs(Schema):
+class StructuredOutputs(BaseModel):
     """One of them: a JSON schema (an object, or as text), a regular expression, a choice of texts, or a grammar in
     Lark's form or GBNF."""
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from fmlx_site.errors import InvalidRequest
 from inference.api.body import Body
@@ -15,7 +15,7 @@ MOST_TOKENS = 1_000_000
 OF_CHAT = ("messages", "tools", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
 
 
-class TokenizeRequest(Schema):
+class TokenizeRequest(BaseModel):
     """`prompt`, or what chat takes for a prompt: `messages` and what goes with them."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -38,7 +38,7 @@ class Tokenized(Schema):
     token_strs: list[str] | None
 
 
-class DetokenizeRequest(Schema):
+class DetokenizeRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     model: str | None = Field(None, description="Absent: the default model.")

@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inference.errors import UnsupportedParameter
 
@@ -11,7 +10,7 @@ MAX_TOOLS = 512
 STRICT = ConfigDict(strict=True, extra="forbid")
 
 
-class Function(Schema):
+class Function(BaseModel):
     """`strict`: the arguments follow `parameters`, a JSON schema; else they are some JSON object."""
 
     model_config = STRICT
@@ -22,34 +21,34 @@ class Function(Schema):
     strict: bool | None = None
 
 
-class Tool(Schema):
+class Tool(BaseModel):
     model_config = STRICT
 
     type: Literal["function"]
     function: Function
 
 
-class Named(Schema):
+class Named(BaseModel):
     model_config = STRICT
 
     name: str
 
 
-class NamedTool(Schema):
+class NamedTool(BaseModel):
     model_config = STRICT
 
     type: Literal["function"]
     function: Named
 
 
-class AllowedTools(Schema):
+class AllowedTools(BaseModel):
     model_config = STRICT
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedTool], Field(min_length=1)]
 
 
-class AllowedChoice(Schema):
+class AllowedChoice(BaseModel):
     model_config = STRICT
 
     type: Literal["allowed_tools"]
@@ -82,14 +81,14 @@ def choice_for_engine(choice: Any) -> Any:
     return choice
 
 
-class CalledBefore(Schema):
+class CalledBefore(BaseModel):
     model_config = STRICT
 
     name: str
     arguments: str = Field(description="JSON text, as it was answered.")
 
 
-class CallBefore(Schema):
+class CallBefore(BaseModel):
     """A call in an assistant's earlier turn."""
 
     model_config = STRICT
