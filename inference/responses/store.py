@@ -40,7 +40,8 @@ def earlier(key: ApiKey, previous: str | None) -> tuple[list[str], list[Json]]:
     last = StoredResponse.objects.filter(pk=previous, key=key).first()
     ids = [*last.before, last.pk] if last else []
     rows = StoredResponse.objects.filter(key=key).in_bulk(ids)
-    if missing := next((id_ for id_ in ids or [previous] if id_ not in rows), None):
+    missing = next((id_ for id_ in ids or [previous] if id_ not in rows), None)
+    if missing is not None:
         what = "is not stored for this key" if missing == previous else f"goes on from {missing!r}, which is gone"
         raise PreviousNotFound(f"The response {previous!r} {what}.", param="previous_response_id")
     if not rows[previous].ended:

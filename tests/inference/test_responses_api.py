@@ -257,6 +257,7 @@ REFUSED: list[tuple[Json, str, str | None]] = [
     ({"background": True, "store": False}, "store", "invalid_value"),
     ({"metadata": {"a": 1}}, "metadata.a", "invalid_value"),
     ({"previous_response_id": "resp_x"}, "previous_response_id", "previous_response_not_found"),
+    ({"previous_response_id": ""}, "previous_response_id", "previous_response_not_found"),
     ({"foo": 1}, "foo", "unknown_parameter"),
     ({"model": "nobody"}, "model", "model_not_found"),
 ]
