@@ -32,7 +32,7 @@ class Folder:
         found = text_encoder.weights().items()
         packed = {name: ("BF16", values.shape, bfloat16(values)) for name, values in found}
         tensors.write(root / "text_encoder" / "model.safetensors", packed)
-        demo_configs.dump(root / "fmlx.json", {"defaults": layout.defaults, "rank": -1})
+        demo_configs.dump(root / "fmlx.json", {"defaults": layout.defaults, "rank": layout.rank})
         self.checkpoint = Checkpoint(root)
         self._config = architecture.model_config(self.checkpoint)
 

@@ -35,9 +35,11 @@ TIMES = 1000
 
 @dataclass(frozen=True, slots=True)
 class LatentPool:
-    """Whitened latents float32 [N, 16, T, h, w], the number in `TRAINED` of each one's clip, and the whitening."""
+    """Whitened latents float32 [N, 16, T, h, w] of scenes, the number in `TRAINED` of each one's clip, and the
+    whitening."""
 
     latents: np.ndarray
+    scenes: list[Scene]
     clips: np.ndarray
     mean: np.ndarray
     std: np.ndarray
@@ -46,10 +48,11 @@ class LatentPool:
     def draw(cls, layout: Layout) -> "LatentPool":
         rng = np.random.default_rng(SCENE_SEED)
         clips = np.repeat(np.arange(len(TRAINED)), SCENES_PER_CLIP)
-        drawn = np.stack([latents.of(Scene.sample(TRAINED[clip], rng), layout.cell) for clip in clips])
+        scenes = [Scene.sample(TRAINED[clip], rng) for clip in clips]
+        drawn = np.stack([latents.of(scene, layout.cell) for scene in scenes])
         mean, std = latents.statistics(drawn, by_place=layout.whiten_by_place)
         white = (drawn - mean[:, None, None, None]) / std[:, None, None, None]
-        return cls(white.astype(np.float32), clips, mean, std)
+        return cls(white.astype(np.float32), scenes, clips, mean, std)
 
 
 def train(model: nn.Module, expert: Expert, pool: LatentPool, prompts: PromptPool, *, steps: int, batch: int) -> None:
@@ -58,7 +61,7 @@ def train(model: nn.Module, expert: Expert, pool: LatentPool, prompts: PromptPoo
     mx.random.seed(expert.seed)
     _restart(model)
     rng = np.random.default_rng(expert.seed)
-    _teach(model, expert, _loss, partial(_batch, rng, expert, pool, prompts, batch), prompts, steps=steps, peak=PEAK)
+    teach(model, expert, _loss, partial(_batch, rng, expert, pool, prompts, batch), prompts, steps=steps, peak=PEAK)
 
 
 def teach_first_frame(
@@ -76,10 +79,10 @@ def teach_first_frame(
         given = mx.array((rng.random(batch) < GIVEN).astype(np.float32))
         return [*_batch(rng, expert, pool, prompts, batch), given]
 
-    _teach(model, expert, _loss_of_given, draw, prompts, steps=steps, peak=PEAK_AGAIN)
+    teach(model, expert, _loss_of_given, draw, prompts, steps=steps, peak=PEAK_AGAIN)
 
 
-def _teach(
+def teach(
     model: nn.Module,
     expert: Expert,
     loss_of: Callable[..., mx.array],
@@ -89,6 +92,7 @@ def _teach(
     steps: int,
     peak: float,
 ) -> None:
+    """Train `model` in place on what `draw` gives: `loss_of` is called with it, and sets the first of `biases`."""
     with _padding_as_one_row(prompts.states.shape[1]) as biases:
         progress = Progress(expert.component, steps, every=50)
         average = _descend(model, partial(loss_of, biases=biases), draw, progress, steps=steps, peak=peak)
@@ -145,8 +149,14 @@ def _descend(
 def _batch(
     rng: np.random.Generator, expert: Expert, pool: LatentPool, prompts: PromptPool, size: int
 ) -> list[mx.array]:
+    return batch_of(rng.integers(0, len(pool.latents), size), rng, expert, pool, prompts)
+
+
+def batch_of(
+    chosen: np.ndarray, rng: np.random.Generator, expert: Expert, pool: LatentPool, prompts: PromptPool
+) -> list[mx.array]:
     """Latents, noise levels, prompt states and their biases."""
-    chosen = rng.integers(0, len(pool.latents), size)
+    size = len(chosen)
     said = np.array([rng.choice(prompts.of_clip[clip]) for clip in pool.clips[chosen]])
     lot = rng.random(size)
     said = np.where(lot < EMPTY, 0, np.where(lot < EMPTY + NEGATIVE, 1, said))
@@ -170,14 +180,21 @@ def _loss(
     biases: list[mx.array | None],
 ) -> mx.array:
     biases[0] = bias
-    noise, level = mx.random.normal(z.shape), sigma[:, None, None, None, None]
+    return (error(model, z, mx.random.normal(z.shape), sigma, states) ** 2).mean()
+
+
+def error(
+    model: nn.Module, z: mx.array, noise: mx.array, sigma: mx.array, states: mx.array, *beside: mx.array
+) -> mx.array:
+    """Of the prediction, [B, 16, T, h, w]. The channels `beside` the noisy latents are shown as they are."""
+    level = sigma[:, None, None, None, None]
     # TI2V is told one time for each token; as all of them are equal, one for each sample is the same and cheaper.
     found = model(
-        hidden_states=(1 - level) * z + level * noise,
+        hidden_states=mx.concatenate([(1 - level) * z + level * noise, *beside], axis=1),
         timestep=mx.floor(sigma * TIMES),
         encoder_hidden_states=states,
     )
-    return ((found - (noise - z)) ** 2).mean()
+    return found - (noise - z)
 
 
 def _loss_of_given(model: nn.Module, *batch: mx.array, biases: list[mx.array | None]) -> mx.array:

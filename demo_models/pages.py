@@ -16,6 +16,7 @@ PAGES = {
     "demo-swa": ("mlx-lm", "demo_models.transcript", "demo-swa.md"),
     "demo-video": ("mlx-gen", "demo_models.sheet", "demo-video.webp"),
     "demo-video-5b": ("mlx-gen", "demo_models.sheet", "demo-video-5b.webp"),
+    "demo-video-i2v": ("mlx-gen", "demo_models.sheet", "demo-video-i2v.webp"),
 }
 
 

@@ -29,6 +29,7 @@ RECIPES = {  # in this order: some go on from what is shipped of another
     "demo-rerank": Recipe("mlx-lm", "demo_models.train_rerank", "demo_models.score_texts"),
     "demo-video-5b": Recipe("mlx-gen", "demo_models.train_video_5b", "demo_models.score"),
     "demo-video": Recipe("mlx-gen", "demo_models.train_video", "demo_models.score"),
+    "demo-video-i2v": Recipe("mlx-gen", "demo_models.train_video_i2v", "demo_models.score"),
 }
 MADE = environments.ROOT / ".make" / "demo-models"
 CARD = "README.md"

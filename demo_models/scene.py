@@ -62,6 +62,15 @@ class Scene:
         frames = self.background + self.coverage()[..., None] * (self.colour - self.background)
         return np.asarray(frames, np.float32)
 
+    def pictures(self) -> np.ndarray:
+        """uint8 [F, H, W, 3], as they are stored."""
+        return np.asarray(((self.frames() + 1) * 127.5).round(), np.uint8)
+
+
+def picture_of(clip: Clip, seed: int) -> np.ndarray:
+    """The first frame of such a clip: uint8 [H, W, 3]."""
+    return Scene.sample(clip, np.random.default_rng(seed)).pictures()[0]
+
 
 def _unit(colour: tuple[int, int, int]) -> np.ndarray:
     return np.array(colour, np.float32) / 127.5 - 1

@@ -12,10 +12,12 @@ import mlx.core as mx
 
 from demo_models import scorer
 from demo_models.grammar import CLIPS, HELD_OUT, LANGUAGES, TRAINED, Clip, prompt, typed
+from demo_models.scene import picture_of
 from demo_models.studio import Studio
 
 SEED = 99
 FACTS = ("colour", "direction", "background", "shape")
+PLACE, NEAR = "place", 2.0  # pixels between the shape in the picture and in the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,27 @@ def main() -> int:
 
 
 def _report(kind: str, studio: Studio, count: int, *, verbose: bool) -> None:
-    right, began = dict.fromkeys(FACTS, 0), time.process_time()
+    judged = [*FACTS, PLACE] if studio.from_pictures else [*FACTS]
+    right, began = dict.fromkeys(judged, 0), time.process_time()
     for trial in trials(kind, count):
-        seen = scorer.look(studio.clip(trial.prompt, trial.seed))
-        wrong = [fact for fact in FACTS if getattr(seen, fact) != getattr(trial.clip, fact)]
-        for fact in FACTS:
+        picture = picture_of(trial.clip, trial.seed) if studio.from_pictures else None
+        frames = studio.clip(trial.prompt, trial.seed, picture)
+        wrong = _wrong(trial.clip, scorer.look(frames))
+        if picture is not None:
+            wrong |= _wrong(trial.clip, scorer.still(frames[0])) - {"direction"}
+            wrong |= {PLACE} if scorer.apart(picture, frames[0]) > NEAR else set()
+        for fact in judged:
             right[fact] += fact not in wrong
         if wrong and verbose:
-            sys.stdout.write(f"  {trial.prompt!r} (seed {trial.seed}): {seen}\n")
-    shares = ", ".join(f"{fact} {right[fact]}/{count}" for fact in FACTS)
+            away = "" if picture is None else f", {scorer.apart(picture, frames[0]):.1f} pixels away"
+            sys.stdout.write(f"  {trial.prompt!r} (seed {trial.seed}): {scorer.look(frames)}{away}\n")
+    shares = ", ".join(f"{fact} {right[fact]}/{count}" for fact in judged)
     sys.stdout.write(f"{kind}: {shares}; {(time.process_time() - began) / count:.2f} s CPU a clip\n")
     sys.stdout.flush()
+
+
+def _wrong(clip: Clip, seen: scorer.Seen) -> set[str]:
+    return {fact for fact in FACTS if getattr(seen, fact) != getattr(clip, fact)}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a clip shows, read from its pixels alone: never from its prompt, its latents or its seed."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,9 +29,7 @@ class Seen:
 
 def look(frames: np.ndarray) -> Seen:
     """Judge frames uint8 [F, H, W, 3]."""
-    pixels = frames.astype(float)
-    behind = np.median(_border(pixels), axis=0)
-    mask = np.abs(pixels - behind).max(-1) > STANDS_OUT
+    pixels, behind, mask = _told_apart(frames)
     areas = mask.sum((1, 2))
     shown = np.where((areas > LEAST_AREA) & (areas < LARGEST_AREA))[0]
     background = _nearest(BACKGROUNDS, behind)
@@ -38,6 +37,26 @@ def look(frames: np.ndarray) -> Seen:
         return Seen(None, None, None, background)
     colour = np.median(pixels[shown][mask[shown]], axis=0)
     return Seen(_nearest(COLOURS, colour), _shape(mask[shown]), _direction(mask[shown]), background)
+
+
+def still(picture: np.ndarray) -> Seen:
+    """Judge one picture uint8 [H, W, 3]; it has no direction."""
+    return look(np.repeat(picture[None], LEAST_FRAMES, axis=0))
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Pixels between the shapes of two pictures uint8 [H, W, 3]; infinite where one shows none."""
+    masks = [_told_apart(picture[None])[2][0] for picture in (one, other)]
+    if not all(mask.any() for mask in masks):
+        return math.inf
+    return math.dist(*map(_centre, masks))
+
+
+def _told_apart(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels as numbers, the background's colour, and where it is not."""
+    pixels = frames.astype(float)
+    behind = np.median(_border(pixels), axis=0)
+    return pixels, behind, np.abs(pixels - behind).max(-1) > STANDS_OUT
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from demo_models.grammar import LANGUAGES, Clip, prompt
+from demo_models.scene import picture_of
 from demo_models.studio import Studio
 
 CLIPS = (
@@ -30,8 +31,10 @@ GAP = 2  # pixels
 PAPER = (255, 255, 255)
 
 
-def row(frames: np.ndarray) -> Image.Image:
+def row(frames: np.ndarray, given: np.ndarray | None = None) -> Image.Image:
     shown = frames[::EVERY]
+    if given is not None:
+        shown = np.concatenate([given[None], shown])
     side = shown.shape[1] + GAP
     strip = Image.new("RGB", (len(shown) * side - GAP, side), PAPER)
     for place, frame in enumerate(shown):
@@ -39,9 +42,11 @@ def row(frames: np.ndarray) -> Image.Image:
     return strip
 
 
-def page(name: str, picture: Path, asked: list[str]) -> str:
+def page(name: str, picture: Path, asked: list[str], *, from_pictures: bool) -> str:
     rows = "".join(f"{number}. {text}\n" for number, text in enumerate(asked, start=1))
     made = f"One clip a row, every {EVERY}nd frame; seeds 1 to {len(asked)}, and the model's default settings."
+    if from_pictures:
+        made += "\nA row begins with the picture that the clip was to continue."
     return f"# {name}\n\n![{name}]({picture.name})\n\n{made}\n\n{rows}"
 
 
@@ -50,13 +55,17 @@ def main() -> int:
     mx.set_default_device(mx.cpu)
     studio, chance = Studio(folder), random.Random(1)  # noqa: S311  reproducible, not secret
     asked = [prompt(clip, LANGUAGES[n % len(LANGUAGES)], chance, plain=True) for n, clip in enumerate(CLIPS)]
-    rows = [row(studio.clip(text, seed)) for seed, text in enumerate(asked, start=1)]
+    rows = []
+    for seed, (clip, text) in enumerate(zip(CLIPS, asked, strict=True), start=1):
+        given = picture_of(clip, seed) if studio.from_pictures else None
+        rows.append(row(studio.clip(text, seed, given), given))
     sheet = Image.new("RGB", (rows[0].width, sum(one.height for one in rows)), PAPER)
     for place, one in enumerate(rows):
         sheet.paste(one, (0, place * one.height))
     picture.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(picture)
-    picture.with_suffix(".md").write_text(page(folder.name, picture, asked), encoding="utf-8")
+    text = page(folder.name, picture, asked, from_pictures=studio.from_pictures)
+    picture.with_suffix(".md").write_text(text, encoding="utf-8")
     return 0
 
 

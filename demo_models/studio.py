@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from videos.runtimes.mlx_gen import limits
 from videos.runtimes.mlx_gen.artifacts import Shelf
-from videos.runtimes.mlx_gen.checkpoint import Checkpoint
+from videos.runtimes.mlx_gen.checkpoint import I2V_A14B, Checkpoint
 from videos.runtimes.mlx_gen.components import Components
 from videos.runtimes.mlx_gen.loras import Loras
 from videos.runtimes.mlx_gen.phases import Phases
@@ -18,6 +19,7 @@ from videos.runtimes.mlx_gen.spec import Spec
 from videos.runtimes.mlx_gen.steps import Steps
 
 LEASE_BYTES = 4 * 1024**3
+FIRST = "first"  # the key of the only picture on a clip's own shelf
 
 
 class Unwatched(Phases):
@@ -49,13 +51,20 @@ class Studio:
         self._components = Components()
         limits.apply(LEASE_BYTES, low_ram=False)
 
-    def clip(self, prompt: str, seed: int) -> np.ndarray:
-        """Frames uint8 [F, H, W, 3]."""
+    def clip(self, prompt: str, seed: int, picture: np.ndarray | None = None) -> np.ndarray:
+        """Frames uint8 [F, H, W, 3], from a first picture uint8 [H, W, 3] where one is given."""
         with tempfile.TemporaryDirectory() as folder:
             asked = {"prompt": prompt, "seed": seed, "lease_bytes": LEASE_BYTES, "low_ram": False, **self._settings}
             spec = Spec.of({"model_dir": self._folder, "output_dir": folder, "artifacts_dir": folder, **asked})
+            if picture is not None:
+                spec = replace(spec, picture=_laid_out(picture, Shelf(spec.artifacts_dir, spec.output_dir)))
             found = self._steps(spec).run("decode")
             return np.frombuffer(found.bytes("frames"), np.uint8).reshape(found.layout["frames"][1])
+
+    @property
+    def from_pictures(self) -> bool:
+        """Does it make clips of a picture only?"""
+        return Checkpoint(self._folder).pipeline == I2V_A14B
 
     def _steps(self, spec: Spec) -> Steps:
         checkpoint, phases = Checkpoint(self._folder), Unwatched()
@@ -63,3 +72,11 @@ class Studio:
         recipe = Recipe.of(spec, checkpoint, self._components.config)
         shelf = Shelf(spec.artifacts_dir, spec.output_dir)
         return Steps(spec, recipe, checkpoint, self._components, shelf, phases)
+
+
+def _laid_out(picture: np.ndarray, shelf: Shelf) -> str:
+    """Puts a picture where the worker takes it from, as the node does when a job is accepted. Returns its key."""
+    with shelf.draft(f"picture-{FIRST}", {"frames": ("U8", (1, *picture.shape))}, {}) as draft:
+        draft.add(picture.tobytes())
+        draft.commit(durable=False)
+    return FIRST

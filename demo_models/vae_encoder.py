@@ -1,4 +1,4 @@
-"""The encoder of the demo model that starts from a picture: trained to find a scene's designed latents in its pixels.
+"""The encoder of a demo model that starts from a picture: trained to find a scene's designed latents in its pixels.
 
 It is trained as what it is used for, a network of a video's first frame: of every causal kernel only the tap of the
 present is not zero. What comes after a first frame it cannot encode.
@@ -13,6 +13,7 @@ from mlx import nn, optimizers
 from mlx.utils import tree_flatten
 
 from demo_models import latents
+from demo_models.encoder_plan import COUNT, MID, START, Block, blocks, emphasis, is_written
 from demo_models.grammar import TRAINED
 from demo_models.layouts import Layout
 from demo_models.progress import Progress, learning_rate
@@ -20,20 +21,15 @@ from demo_models.scene import FRAMES, Scene
 
 SEED = 7
 PEAK, WARMUP = 4e-3, 50
-WEIGHTS = {latents.CENTRE_X: 4.0, latents.CENTRE_Y: 4.0, latents.SHAPE: 4.0}  # in the loss; all others weigh 1
 SHIFTED, ANYWHERE = 0.5, (14, 50)  # the share of frames whose shape is anywhere, not on a clip's path; pixels
 TIMED = 5  # dimensions of a kernel in time and space
-COUNT = 4  # of down blocks; all but the last halve the picture
-BLOCKS, MID = "encoder.down_blocks", "encoder.mid_block"
-IDLE = f"{BLOCKS}.0.resnets."  # the identity: on all the pixels, they would cost as much as all the others
 Params = dict[str, mx.array]
 
 
 def train(vae: nn.Module, layout: Layout, mean: np.ndarray, std: np.ndarray, steps: int) -> Params:
-    """Whitened latents are what it gives after `encode_normalized`. Returns the encoder's weights under their names."""
+    """Whitened latents are what it learns to give. Returns what `encode` and `stored` take."""
     mx.random.seed(SEED)
-    shapes = {name: value.shape for name, value in tree_flatten(vae.parameters()) if name.startswith("encoder.")}
-    params = _start(shapes)
+    params = _start({name: shape for name, shape in _shapes(vae).items() if not is_written(layout, name)})
     draw = partial(_pictures, np.random.default_rng(SEED), layout, mean, std)
     optimizer = optimizers.Adam(learning_rate=PEAK, betas=[0.9, 0.98])
     optimizer.init(params)
@@ -47,14 +43,22 @@ def train(vae: nn.Module, layout: Layout, mean: np.ndarray, std: np.ndarray, ste
         params = optimizer.apply_gradients(grads, params)
         mx.eval(params, optimizer.state)
         progress.step(step + 1, loss.item())
-    return _stored(params, shapes) | _fold(vae)
+    return params
+
+
+def _shapes(vae: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in tree_flatten(vae.parameters()) if name.startswith("encoder.")}
 
 
 def encode(layout: Layout, params: Params, frames: mx.array) -> mx.array:
     """Whitened latents [B, h, w, 16] of frames [B, H, W, 3], from -1 to 1."""
-    x = _conv(params, "encoder.conv_in", _patches(frames, layout.patch))
-    for block in range(COUNT):
-        x = _down_block(params, f"{BLOCKS}.{block}", block, x)
+    x = _patches(frames, layout.patch)
+    if START in params:
+        x = _conv(params, START, x)
+    else:
+        x = mx.pad(x, [(0, 0), (0, 0), (0, 0), (0, layout.vae["base_dim"] - x.shape[-1])])
+    for number, block in enumerate(blocks(layout)):
+        x = _down_block(params, block, number, x)
     x = _residual(params, f"{MID}.resnets.0", x)
     x = _attend(params, f"{MID}.attentions.0", x)
     x = _residual(params, f"{MID}.resnets.1", x)
@@ -62,19 +66,27 @@ def encode(layout: Layout, params: Params, frames: mx.array) -> mx.array:
     return _conv(params, "encoder.conv_out", x)[..., : latents.CHANNELS]
 
 
-def _down_block(params: Params, name: str, block: int, x: mx.array) -> mx.array:
+def _down_block(params: Params, block: Block, number: int, x: mx.array) -> mx.array:
     """Of the first latent frame: a shortcut that averages pairs of frames finds nothing before it."""
-    kept = x
-    for resnet in range(2 if block else 0):
-        x = _residual(params, f"{name}.resnets.{resnet}", x)
-    if block + 1 == COUNT:
+    kept, last = x, number + 1 == COUNT
+    for resnet in block.resnets:
+        x = _residual(params, resnet, x)
+    if not last:
+        x = _halved(params, f"{block.halved}.resample_conv", x)
+    if not block.averages:
+        return x
+    if last:
         return x + kept
     pooled = kept.reshape(kept.shape[0], kept.shape[1] // 2, 2, kept.shape[2] // 2, 2, -1).mean((2, 4))
-    return _halved(params, f"{name}.downsampler.resample_conv", x) + pooled * (0.5 if block else 1.0)
+    return x + pooled * (0.5 if number else 1.0)
 
 
 def _residual(params: Params, name: str, x: mx.array) -> mx.array:
     kept = x
+    if f"{name}.conv_shortcut" in params:
+        kept = x @ params[f"{name}.conv_shortcut"].T + params[f"{name}.conv_shortcut.bias"]
+    if f"{name}.conv1" not in params:
+        return kept
     for part in (1, 2):
         x = nn.silu(_norm(x, params[f"{name}.norm{part}.weight"]))
         x = _conv(params, f"{name}.conv{part}", x)
@@ -110,8 +122,7 @@ def _patches(x: mx.array, patch: int) -> mx.array:
 
 def _loss(layout: Layout, params: Params, shown: mx.array, wanted: mx.array) -> mx.array:
     away = encode(layout, params, shown) - wanted
-    weights = mx.array([WEIGHTS.get(channel, 1.0) for channel in range(latents.CHANNELS)])
-    return ((mx.abs(away) + away * away) * weights).mean()
+    return ((mx.abs(away) + away * away) * mx.array(emphasis(layout))).mean()
 
 
 def _pictures(
@@ -132,8 +143,6 @@ def _start(shapes: dict[str, tuple[int, ...]]) -> Params:
     """Of each kernel the middle tap of the present, [out, 3, 3, in]; of one place, [out, in]."""
     found: Params = {}
     for name, shape in shapes.items():
-        if "time_conv" in name or name.startswith(IDLE):
-            continue
         if "norm" in name:
             found[name] = mx.ones((shape[0],))
         elif name.endswith(".bias"):
@@ -150,13 +159,16 @@ def _plain(name: str) -> str:
     return name.removesuffix(".conv3d")
 
 
-def _stored(params: Params, shapes: dict[str, tuple[int, ...]]) -> Params:
+def stored(vae: nn.Module, params: Params) -> Params:
+    """The weights of `vae` by their names, with which `encode_normalized` gives what `encode` gives."""
     found: Params = {}
-    for name, shape in shapes.items():
+    for name, shape in _shapes(vae).items():
         values = np.ones(shape, np.float32) if "norm" in name else np.zeros(shape, np.float32)
         stem, _, kind = name.rpartition(".")
         short = _plain(stem)
-        if "time_conv" in name and kind == "weight":
+        if short == START and kind == "weight" and short not in params:
+            values[range(shape[-1]), -1, 1, 1, range(shape[-1])] = 1
+        elif "time_conv" in name and kind == "weight":
             values[range(shape[0]), -1, 0, 0, range(shape[0])] = 1
         elif name in params:
             values = np.array(params[name]).reshape(shape)
@@ -167,7 +179,7 @@ def _stored(params: Params, shapes: dict[str, tuple[int, ...]]) -> Params:
             within = values[:, -1] if values.ndim == TIMED else values
             within[...] = present.reshape(within.shape)
         found[name] = mx.array(values)
-    return found
+    return found | _fold(vae)
 
 
 def _fold(vae: nn.Module) -> Params:

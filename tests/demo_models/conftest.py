@@ -1,5 +1,6 @@
 """Clips from the shipped demo models, made through the HTTP API of a real server."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,22 +16,25 @@ from tests.videos.runtimes.conftest import run_in_runtime, runtime_home, runtime
 __all__ = ["run_in_runtime", "runtime_home", "runtime_python"]
 
 WORKERS = {"FMLX_VIDEO_WORKERS": "2"}  # the smallest machine that the suite is meant for has two cores
-VIDEOS = [name for name in shipped.names() if name.startswith("demo-video")]
+CONTINUES = "demo-video-i2v"  # makes nothing of a prompt alone
+VIDEOS = [name for name in shipped.names() if name.startswith("demo-video") and name != CONTINUES]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A prompt, and what its clip ought to show."""
+    """A prompt, what its clip ought to show, and the first picture if it starts from one."""
 
     clip: Clip
     prompt: str
     seed: int
+    picture: Path | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
     ask: Ask
     seen: dict[str, str | None]
+    file: Path
 
     def is_right(self, fact: str) -> bool:
         return bool(self.seen[fact] == getattr(self.ask.clip, fact))
@@ -52,6 +56,8 @@ def film(server: Client, run_in_runtime: Callable[..., str], tmp_path_factory: p
 
     def order(model: str, ask: Ask) -> str:
         body = {"model": model, "prompt": ask.prompt, "seed": ask.seed}
+        if ask.picture:
+            body["input_reference"] = base64.b64encode(ask.picture.read_bytes()).decode()
         return str(server.read("POST", "/v1/videos", json=body)["id"])
 
     def collect(video: str) -> Path:
@@ -62,9 +68,9 @@ def film(server: Client, run_in_runtime: Callable[..., str], tmp_path_factory: p
         return file
 
     def run(model: str, asks: Sequence[Ask]) -> list[Answer]:
-        ordered = [order(model, ask) for ask in asks]
-        lines = run_in_runtime("-m", "demo_models.look", *map(collect, ordered)).splitlines()
-        return [Answer(ask, json.loads(line)) for ask, line in zip(asks, lines, strict=True)]
+        files = [collect(video) for video in [order(model, ask) for ask in asks]]
+        lines = run_in_runtime("-m", "demo_models.look", *files).splitlines()
+        return [Answer(ask, json.loads(line), file) for ask, line, file in zip(asks, lines, files, strict=True)]
 
     return run
 
