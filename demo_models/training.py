@@ -1,6 +1,5 @@
 """From nothing to a demo model's folder: the part that the video models' training programs share."""
 
-import argparse
 from pathlib import Path
 
 import mlx.core as mx
@@ -8,6 +7,7 @@ from mlx import nn
 
 from demo_models import denoiser, picture_lesson, vae_body, vae_encoder, vae_head
 from demo_models.checkpoint import Folder
+from demo_models.command import Command
 from demo_models.elder import Elder
 from demo_models.layouts import Layout
 from demo_models.progress import say
@@ -17,14 +17,9 @@ from demo_models.prompt_pool import PromptPool
 def program(layout: Layout, *, steps: dict[str, int], batch: int) -> int:
     """The command line of a training program. `steps` gives those of each expert, by component, of the decoder, and of
     the encoder and the first frame where the model is to start from a picture."""
-    parser = argparse.ArgumentParser(description=f"Train {layout.name} from {layout.elder or 'nothing'}.")
-    parser.add_argument("folder", type=Path, help="where the checkpoint is written")
-    parser.add_argument("--share", type=float, default=1.0, help="of the full number of steps, for a quick trial")
-    options = parser.parse_args()
-    mx.set_default_device(mx.cpu)  # other devices add in another order, and the bytes would differ
-    shortened = {part: max(1, round(count * options.share)) for part, count in steps.items()}
-    train(options.folder.absolute(), layout, shortened, batch)
-    return 0
+    command = Command.read(layout.name, layout.elder or "nothing")
+    train(command.folder, layout, {part: command.steps(count) for part, count in steps.items()}, batch)
+    return command.end()
 
 
 def train(root: Path, layout: Layout, steps: dict[str, int], batch: int) -> None:
@@ -47,8 +42,6 @@ def train(root: Path, layout: Layout, steps: dict[str, int], batch: int) -> None
         if "first frame" in steps:
             denoiser.teach_first_frame(model, expert, pool, prompts, steps=steps["first frame"], batch=batch)
         folder.save(expert.component, model)
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    say(f"{layout.name} is in {root}: {size / 1e6:.1f} MB")
 
 
 def _train_vae(

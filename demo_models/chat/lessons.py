@@ -1,19 +1,15 @@
 """The command line that the training programs of the demo chat models share."""
 
-import argparse
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import mlx.core as mx
 from mlx import nn
 
 from demo_models.chat import learning, tasks
 from demo_models.chat.families import Family
 from demo_models.chat.folder import Folder
 from demo_models.chat.rows import Rows
-from demo_models.progress import say
+from demo_models.command import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +29,12 @@ Teach = Callable[[Folder, nn.Module, Steps], None]
 def program(family: Family, teach: Teach) -> int:
     """`teach` trains a new model of the family; it is given what makes a full number of steps those that were asked
     for."""
-    parser = argparse.ArgumentParser(description=f"Train {family.name}.")
-    parser.add_argument("folder", type=Path, help="where the checkpoint is written")
-    parser.add_argument("--share", type=float, default=1.0, help="of the full number of steps, for a quick trial")
-    options = parser.parse_args()
-    mx.set_default_device(mx.cpu)  # other devices add in another order, and the bytes would differ
-    if shutil.which("g++") is None:
-        mx.disable_compile()  # MLX compiles fused CPU kernels with it and fails without
-    folder = Folder(options.folder.absolute(), family)
+    command = Command.read(family.name)
+    folder = Folder(command.folder, family)
     model = folder.model()
-    teach(folder, model, lambda count: max(1, round(count * options.share)))
+    teach(folder, model, command.steps)
     folder.save(model)
-    size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
-    say(f"{family.name} is in {options.folder}: {size / 1e6:.1f} MB")
-    return 0
+    return command.end()
 
 
 def give(lessons: Sequence[Lesson], folder: Folder, model: nn.Module, steps: Steps, slow: str = "") -> None:

@@ -1,10 +1,7 @@
 """Teaching a network thoughts: every step one batch of texts, or of pairs of them."""
 
-import argparse
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -12,7 +9,8 @@ import numpy as np
 from mlx import nn
 
 from demo_models.chat.optimizer import Optimizer
-from demo_models.progress import Progress, learning_rate, say
+from demo_models.command import Command
+from demo_models.progress import Progress, learning_rate
 from demo_models.texts.folder import Folder
 from inference.engine.encoder.networks import Network
 from inference.engine.encoder.texts import Row, Texts
@@ -37,24 +35,16 @@ class Lesson:
 
 
 def program(name: str, lesson: Lesson) -> int:
-    """The command line of a training program."""
-    parser = argparse.ArgumentParser(description=f"Train {name} from nothing.")
-    parser.add_argument("folder", type=Path, help="where the checkpoint is written")
-    parser.add_argument("--share", type=float, default=1.0, help="of the full number of steps, for a quick trial")
-    options = parser.parse_args()
-    mx.set_default_device(mx.cpu)  # other devices add in another order, and the bytes would differ
-    if shutil.which("g++") is None:
-        mx.disable_compile()  # MLX compiles fused CPU kernels with it and fails without
+    """Of a training program."""
+    command = Command.read(name)
     mx.random.seed(lesson.seed)
-    folder = Folder(options.folder.absolute(), lesson.kind)
+    folder = Folder(command.folder, lesson.kind)
     network = folder.network()
     if lesson.start is not None:
         lesson.start(network)
-    _teach(network, lesson.loss, lesson.batches(folder.texts), max(1, round(lesson.steps * options.share)))
+    _teach(network, lesson.loss, lesson.batches(folder.texts), command.steps(lesson.steps))
     folder.save(network)
-    size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
-    say(f"{name} is in {options.folder}: {size / 1e6:.1f} MB")
-    return 0
+    return command.end()
 
 
 def arrays(rows: list[Row]) -> tuple[mx.array, mx.array, mx.array]:
