@@ -18,12 +18,14 @@ from demo_models.scene import SIZE, Scene
 from videos.runtimes.mlx_gen.demo_configs import MASK
 
 AT_ONCE = 49  # pictures
-PEAK = 3e-3
+PEAK = 3e-3  # after 120 steps of the first expert the place was 1.8 pixels off at 2e-3, and 1.6 at 4e-3
 FIRST, CENTRE = 3.0, 4.0  # how much more errors weigh in the first frame, and of the centre: the rest is known already
 PLACE = [latents.CENTRE_X, latents.CENTRE_Y]
-WHOLE = 5.0  # what the place of the whole shape weighs in the first frame, beside that of each of its cells
+# What the place of the whole shape weighs in the first frame, beside that of each cell. After 600 steps without it 37
+# of 48 clips began within 2 pixels of their picture; with it, after 900 and 1,000, all did.
+WHOLE = 5.0
 PATCH = "patch_embedding"
-NEW = 0.5  # the spread of the new channels' weights, in that of the old ones'
+NEW = 0.5  # the spread of the new channels' weights, in that of the old ones'; with 0.3 and 1 the loss ended alike
 
 
 @dataclass(frozen=True, slots=True)
