@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from django.db.models import QuerySet, Sum
@@ -13,6 +13,7 @@ from inference.models import ApiKey, UsageHour
 
 FIGURES = ("requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens", "seconds")
 Step = Literal["day", "hour"]
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)  # nothing was used before; a date may be of the year 1
 LONGEST = {"day": timedelta(days=400), "hour": timedelta(days=31)}
 
 
@@ -37,7 +38,10 @@ def read_usage(
     keys: QuerySet[ApiKey], step: Step, since: datetime | None, until: datetime | None, model: str | None = None
 ) -> list[Use]:
     """Oldest first. Without `since`, the last 30 days or 48 hours; no more than 400 days, or 31 of hours."""
-    until = until or timezone.now()
+    now = timezone.now()
+    until = min(max(until or now, BEGINNING), now)
+    if since and since > until:
+        return []
     since = max(since or until - (timedelta(days=29) if step == "day" else timedelta(hours=47)), until - LONGEST[step])
     first = since.replace(minute=0, second=0, microsecond=0)
     first = first.replace(hour=0) if step == "day" else first

@@ -270,6 +270,24 @@ async def test_what_was_sent_is_kept_only_when_that_is_chosen(api: httpx.AsyncCl
     assert ["4711" in row.body async for row in RequestLog.objects.all()] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "rows"),
+    [
+        ("0799-05-16T08:00:06Z", "0001-01-01T00:06:25Z", 0),
+        ("0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59", 1),
+        ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59-23:59", 0),
+    ],
+)
+async def test_usage_of_any_time_can_be_asked_for(
+    api: httpx.AsyncClient, make_key: MakeKey, since: str, until: str, rows: int
+) -> None:
+    await make_key()
+    await chat(api)
+    await writer.flush()
+    answer = await api.get(f"/v1/usage?from={since}&to={until}")
+    assert (answer.status_code, len(answer.json()["data"])) == (200, rows)
+
+
 async def test_who_leaves_is_written_down_as_499(api: httpx.AsyncClient, make_key: MakeKey, scripted: Scripted) -> None:
     await make_key()
     hanging = asyncio.create_task(chat(api, messages=[{"role": "user", "content": "hang"}]))

@@ -1,5 +1,7 @@
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
+from django.urls import register_converter
+from django.urls.converters import IntConverter
 from ninja import Router, Status
 
 from fmlx_site.audit import Origin, Source
@@ -16,6 +18,15 @@ from inference.models import ApiKey, Scope
 
 router = Router(tags=["models"], auth=needs(Scope.MODELS))
 MOST = 100
+
+
+class Number(IntConverter):
+    """Also one below 0, which no download has: as no number, it would be taken for a model's name."""
+
+    regex = "-?[0-9]+"
+
+
+register_converter(Number, "number")
 
 
 class AuthorizedRequest(HttpRequest):
@@ -39,13 +50,13 @@ async def list_downloads(request: AuthorizedRequest) -> DownloadList:
     return DownloadList(data=[Download.of(row) async for row in Row.objects.all()[:MOST]])
 
 
-@router.get("/{int:download_id}", response={200: Download, **ERRORS}, summary="Get a download")
+@router.get("/{number:download_id}", response={200: Download, **ERRORS}, summary="Get a download")
 async def get_download(request: AuthorizedRequest, download_id: int) -> Download:
     return Download.of(await _find(download_id))
 
 
 @router.delete(
-    "/{int:download_id}",
+    "/{number:download_id}",
     response={200: DownloadDeleted, **ERRORS},
     summary="End a download and forget it; a model that it became stays",
 )
