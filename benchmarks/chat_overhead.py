@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engine_raw import HOME, OUTPUT, STREAMS, Engine, Raw, make, prompts
+from benchmarks.engine_raw import HOME, OUTPUT, STREAMS, Engine, Raw, make, prompts, runtime
 from tests.early import make_home
 from tests.helpers import wait_for
 from tests.servers import Server, manage, running
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", action="store_true", help="45 million parameters, where a step takes over 5 ms")
     chosen = parser.parse_args()
-    python = chosen.home.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
+    python = runtime(chosen.home)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()

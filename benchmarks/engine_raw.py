@@ -31,6 +31,14 @@ def prompts(count: int, length: int = PROMPT, seed: int = 1) -> list[list[int]]:
     return [[chosen.randrange(300, 1000) for _ in range(length)] for _ in range(count)]
 
 
+def runtime(home: Path) -> Path:
+    """The Python of a home's worker environment. Exits with what to do when there is none."""
+    python = home.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
+    if not python.exists():
+        sys.exit(f"{home} has no mlx-lm environment: run 'make setup', or name another home with --home.")
+    return python
+
+
 def environment() -> dict[str, str]:
     sys.path.insert(0, str(ROOT))
     from memory.allowlist import worker_environment  # noqa: PLC0415 - only on the site's side
@@ -189,7 +197,7 @@ def main() -> None:
     if chosen.raw:
         raw_side(chosen.raw)
         return
-    python = chosen.home.absolute() / "runtimes" / "mlx-lm" / "bin" / "python"
+    python = runtime(chosen.home)
     with tempfile.TemporaryDirectory() as folder:
         make(python, Path(folder), large=chosen.large)
         compare(python, Path(folder), chosen.rounds)
