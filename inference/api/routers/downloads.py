@@ -1,13 +1,12 @@
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
-from django.urls import register_converter
-from django.urls.converters import IntConverter
 from ninja import Router, Status
 
 from fmlx_site.audit import Origin, Source
 from inference.api.auth import needs
 from inference.api.body import read_json
 from inference.api.docs import ERRORS, body_of
+from inference.api.errors import ErrorResponse
 from inference.api.formats.translation import read
 from inference.api.schemas.downloads import Download, DownloadDeleted, DownloadList, DownloadRequest
 from inference.downloads import changes
@@ -18,15 +17,6 @@ from inference.models import ApiKey, Scope
 
 router = Router(tags=["models"], auth=needs(Scope.MODELS))
 MOST = 100
-
-
-class Number(IntConverter):
-    """Also one below 0, which no download has: as no number, it would be taken for a model's name."""
-
-    regex = "-?[0-9]+"
-
-
-register_converter(Number, "number")
 
 
 class AuthorizedRequest(HttpRequest):
@@ -50,14 +40,14 @@ async def list_downloads(request: AuthorizedRequest) -> DownloadList:
     return DownloadList(data=[Download.of(row) async for row in Row.objects.all()[:MOST]])
 
 
-@router.get("/{number:download_id}", response={200: Download, **ERRORS}, summary="Get a download")
+@router.get("/{int:download_id}", response={200: Download, **ERRORS}, summary="Get a download")
 async def get_download(request: AuthorizedRequest, download_id: int) -> Download:
     return Download.of(await _find(download_id))
 
 
 @router.delete(
-    "/{number:download_id}",
-    response={200: DownloadDeleted, **ERRORS},
+    "/{int:download_id}",
+    response={200: DownloadDeleted, 405: ErrorResponse, **ERRORS},  # what is no number is the name of a model
     summary="End a download and forget it; a model that it became stays",
 )
 async def delete_download(request: AuthorizedRequest, download_id: int) -> DownloadDeleted:
