@@ -1,6 +1,6 @@
 """The Chat page, complete without JavaScript: it then asks again every two seconds while an answer is made."""
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,7 +13,7 @@ from chat.forms import AskForm, SayForm, TitleForm, initial, is_demo
 from chat.models import Conversation
 from fmlx_site.access import allowed
 from fmlx_site.errors import FmlxError
-from inference.catalog import Served, models_of
+from inference.catalog import Served, recent_catalog
 from inference.models import ModelFolder
 
 USE = "chat.add_conversation"
@@ -27,7 +27,9 @@ def of_owner(request: HttpRequest, conversation_id: str) -> Conversation:
 
 def chat_models() -> list[Served]:
     """The one that is used when none is named comes first, demos last."""
-    return sorted(models_of(ModelFolder.Type.CHAT), key=lambda one: (not one.settings.default, is_demo(one), one.name))
+    models = async_to_sync(recent_catalog.read)().models.values()
+    able = [model for model in models if model.type == ModelFolder.Type.CHAT]
+    return sorted(able, key=lambda one: (not one.settings.default, is_demo(one), one.name))
 
 
 @allowed(USE)

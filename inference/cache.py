@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from fmlx_site.errors import NotFound, Unavailable
-from inference.catalog import read_catalog
+from inference.catalog import recent_catalog
 from inference.client import Event
 from inference.engine.cache.files import PREFIXES, free_bytes
 from inference.engine.cache.index import Held
@@ -94,7 +94,7 @@ def verify_cache() -> Verified:
 
 async def engine_counts() -> dict[str, Event]:
     """What each loaded model's engine says of its prefix cache, as of a second ago (`engine/messages.py`)."""
-    states = await engine_states(await read_catalog())
+    states = await engine_states(await recent_catalog.read())
     return {name: state["cache"] for name, state in states.items() if state.get("cache")}
 
 

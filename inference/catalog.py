@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Min, QuerySet
 
 from fmlx_site.errors import InvalidRequest
 from fmlx_site.stamps import MODELS, look_seconds
@@ -17,7 +17,6 @@ from inference.options import FALLBACK_MODEL, sampling_defaults
 from inference.request_log.visit import current_key
 
 ENGINES = (ModelFolder.Type.CHAT, ModelFolder.Type.EMBEDDING, ModelFolder.Type.RERANK)  # types that are loaded
-LISTED = ("node", "name", "path", "type", "rank")
 
 
 def served_models() -> QuerySet[ModelFolder]:
@@ -146,14 +145,6 @@ def _read() -> Catalog:
 async def read_catalog() -> Catalog:
     """As the key sees it that this is read for, if it is for one."""
     return (await sync_to_async(_read)()).seen_by(current_key())
-
-
-def models_of(type_: str) -> list[Served]:
-    """For a list of the models of one type, with no more read of their folders than `LISTED`."""
-    settings = ModelSettings.objects.all()
-    of_type = Q(type=type_) | Q(name__in=[row.name for row in settings if row.type])
-    folders = ModelFolder.objects.filter(of_type).only(*LISTED).order_by("name", "pk")
-    return [model for model in Catalog.of(folders, settings).models.values() if model.type == type_]
 
 
 async def find_model(name: str) -> ModelFolder:

@@ -18,6 +18,7 @@ from django.utils import translation
 
 from fmlx_site.asgi import application
 from fmlx_site.options import STORED
+from inference.catalog import recent_catalog
 from inference.keys.ring import ring
 from inference.request_log.writer import writer
 from tests import servers
@@ -91,6 +92,7 @@ def _options_as_declared() -> Iterator[None]:
     """What a test stored goes with its database."""
     yield
     ring.forget()
+    recent_catalog.forget()
     writer.forget()
     STORED.now, STORED.at_start, STORED.loaded = {}, {}, False
 

@@ -8,7 +8,6 @@ from django.test import AsyncClient
 from chat import answering
 from tests.helpers import await_for
 from tests.inference.conftest import (  # noqa: F401 - the same node, pool and engine
-    _nothing_remembered,
     home,
     make_model,
     node,

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import AsyncClient
 
 from chat.models import Conversation, Message
+from inference.catalog import recent_catalog
 from inference.models import ModelFolder
 from tests.helpers import await_for
 
@@ -193,6 +194,7 @@ async def test_thinking_is_offered_where_a_template_has_it_and_told_to_it(site, 
 async def test_examples_are_offered_for_a_demo_model_in_the_language_of_the_page(site):
     assert "What is fmlx?" not in await html(site, "/chat/")
     await ModelFolder.objects.aupdate(rank=-1)
+    recent_catalog.forget()
     assert "Что такое fmlx?" in await html(site, "/chat/", headers={"accept-language": "ru"})
     where = await ask(site, "", example="What is fmlx?")
     assert (await ended(where)).text == "one two three"

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from inference.catalog import Served, read_catalog, recent_catalog
+from inference.catalog import Served, read_catalog
 from inference.models import ApiKey, ModelFolder, ModelSettings
 from inference.pool import Pool, here
 from memory.inprocess import InProcessLauncher
@@ -19,12 +19,6 @@ from tests.inference.scripted import Scripted
 
 MIB = 1024**2
 CEILING_BYTES = 3072 * MIB
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered() -> None:
-    """Each test has a database of its own."""
-    recent_catalog.forget()
 
 
 @pytest.fixture

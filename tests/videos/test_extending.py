@@ -10,7 +10,6 @@ from asgiref.sync import sync_to_async
 from inference.models import ModelFolder
 from tests.helpers import await_for
 from tests.inference.conftest import (  # noqa: F401 - a node with a pool, and engines that say "one two three"
-    _nothing_remembered,
     home,
     make_model,
     node,
