@@ -93,12 +93,12 @@ async def test_an_edit_and_another_answer_are_branches_that_can_be_gone_back_to(
     await ended(where)
     page = await html(site, where)
     assert "second" in page
-    assert "2/2" in page
+    assert page.count(">2/2<") == 1  # ids between slashes may look like it
     assert scripted.heard("request")[-1]["messages"] == [{"role": "user", "content": "second"}]
     answer = await Message.objects.filter(role="assistant").order_by("created_at").alast()
     await site.post(f"{where}{answer.pk}/again/")
     await ended(where)
-    assert (await html(site, where)).count("2/2") == 2
+    assert (await html(site, where)).count(">2/2<") == 2
     await site.post(f"{where}{question.pk}/show/")
     page = await html(site, where)
     assert ">first</div>" in page
