@@ -45,7 +45,7 @@ def test_a_job_that_takes_too_long_ends_with_job_timeout(house: Path) -> None:
 
 
 def test_a_job_whose_worker_stands_still_is_tried_again_and_then_says_so(house: Path) -> None:
-    env = {**NO_WAIT, "FMLX_VIDEO_STALL_SECONDS": "2", "FMLX_VIDEO_ATTEMPTS": "2"}
+    env = {**NO_WAIT, "FMLX_VIDEO_STALL_SECONDS": "6", "FMLX_VIDEO_ATTEMPTS": "2"}
     with open_house(house, env) as client:
         made = client.make(**LONG)
         for attempt in (1, 2):
