@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.e2e.conftest import PASSWORD, log_in
 from tests.helpers import free_port, wait_for
@@ -130,6 +130,20 @@ def test_a_request_that_can_never_fit_says_so_at_its_field(operator: Page) -> No
     expect(operator.get_by_label("Size", exact=True)).to_have_attribute("aria-invalid", "true")
     expect(operator.get_by_role("alert")).to_be_focused()
     expect(card(operator, "a very large whale")).to_have_count(0)
+
+
+def test_the_button_stays_under_the_pointer_when_the_estimate_comes(operator: Page) -> None:
+    """A press that begins on it ends on it: it moved down by the estimate's lines, and then nothing was sent."""
+    held: list[Route] = []
+    operator.route("**/videos/estimate/**", lambda route: held.append(route))
+    with operator.expect_request("**/videos/estimate/**"):
+        operator.goto("/videos/")
+    operator.get_by_role("button", name="Make the video").hover()
+    operator.mouse.down()
+    held[0].continue_()
+    expect(operator.locator("[data-estimate]")).to_contain_text("at its peak")
+    operator.mouse.up()
+    expect(operator.get_by_role("alert")).to_contain_text("nothing you typed is lost")
 
 
 @pytest.mark.parametrize(
