@@ -19,6 +19,7 @@ from fmlx_site.access import allowed
 from fmlx_site.audit import Origin, What, record_change
 from fmlx_site.errors import FmlxError
 from fmlx_site.models import Change
+from inference.catalog import recent_catalog
 from inference.models import ModelFolder
 from inference.shelf import rescan_everywhere
 from videos import deletion, jobs, live, pages, pausing, submission, words
@@ -29,14 +30,14 @@ from videos.models import VideoJob
 
 LOG_TAIL_BYTES = 64 * 1024
 CHOSEN = (ModelFolder.Type.VIDEO, ModelFolder.Type.UPSCALE)  # types of models that the form lets choose
-READ = ("name", "type", "pipeline", "rank", "defaults")  # of them, as there may be a thousand
 
 
 @allowed("videos.view_videojob")
 @require_http_methods(["GET", "HEAD", "POST"])
 def videos(request: HttpRequest) -> HttpResponse:
     """The list, and the form that adds to it."""
-    folders = list(ModelFolder.objects.filter(type__in=CHOSEN).only(*READ))
+    models = async_to_sync(recent_catalog.read)().models.values()
+    folders = [folder for model in models for folder in model.folders if folder.type in CHOSEN]
     if request.method == "POST":
         return _create(request, folders)
     given = {name: request.GET[name] for name in ("model", "prompt") if name in request.GET}

@@ -135,7 +135,11 @@ def test_a_request_that_can_never_fit_says_so_at_its_field(operator: Page) -> No
 def test_the_button_stays_under_the_pointer_when_the_estimate_comes(operator: Page) -> None:
     """A press that begins on it ends on it: it moved down by the estimate's lines, and then nothing was sent."""
     held: list[Route] = []
-    operator.route("**/videos/estimate/**", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    operator.route("**/videos/estimate/**", hold)
     with operator.expect_request("**/videos/estimate/**"):
         operator.goto("/videos/")
     operator.get_by_role("button", name="Make the video").hover()
