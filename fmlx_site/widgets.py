@@ -19,6 +19,33 @@ class LongSelect(forms.Select):
         return mark_safe(f"<select{about}>{options}</select>")  # noqa: S308 - each part is escaped
 
 
+class _Labels(forms.widgets.ChoiceWidget):
+    """Labels with a box or a button in each: Django's own render two templates for each choice."""
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        chosen = {str(one) for one in (value if isinstance(value, (list, tuple)) else [value])}
+        begins = (attrs or {}).get("id", name)
+        labels = (
+            _label(self.input_type, name, one, label, f"{begins}_{number}", checked=str(one) in chosen)
+            for number, (one, label) in enumerate(self.choices)
+        )
+        return mark_safe("".join(labels))  # noqa: S308 - each part is escaped
+
+
+class Boxes(_Labels, forms.CheckboxSelectMultiple):
+    """Any number of them."""
+
+
+class Radios(_Labels, forms.RadioSelect):
+    """One of them."""
+
+
+def _label(type_: str, name: str, value: Any, label: Any, id_: str, *, checked: bool) -> str:
+    mark = " checked" if checked else ""
+    button = f'<input type="{type_}" name="{name}" value="{conditional_escape(value)}" id="{id_}"{mark}>'
+    return f'<label for="{id_}">{button} {conditional_escape(label)}</label>'
+
+
 def _option(value: Any, label: Any, *, selected: bool) -> str:
     mark = " selected" if selected else ""
     return f'<option value="{conditional_escape(value)}"{mark}>{conditional_escape(label)}</option>'

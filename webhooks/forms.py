@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from fmlx_site.widgets import Boxes
 from inference.models import ApiKey
 from webhooks.models import URL_LENGTH
 
@@ -28,7 +29,7 @@ class WebhookForm(forms.Form):
     events = forms.MultipleChoiceField(
         label=_("It hears that"),
         choices=EVENTS,
-        widget=forms.CheckboxSelectMultiple,
+        widget=Boxes,
         initial=[name for name, _word in EVENTS],
     )
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from fmlx_site.users.changes import Role, role_of
 from fmlx_site.users.rights import PAGES, RIGHTS, Word, rights_of
+from fmlx_site.widgets import Radios
 
 ROLES = (
     (Role.OPERATOR, gettext_lazy("Operator: sees and does everything, here and in the administration")),
@@ -26,7 +27,7 @@ class UserForm(forms.Form):
     error_css_class = "invalid"
 
     username = forms.CharField(label=gettext_lazy("Name"), max_length=150, validators=[UnicodeUsernameValidator()])
-    role = forms.ChoiceField(label=gettext_lazy("May"), choices=ROLES, widget=forms.RadioSelect)
+    role = forms.ChoiceField(label=gettext_lazy("May"), choices=ROLES, widget=Radios)
     rights = forms.MultipleChoiceField(
         label=gettext_lazy("Rights"),
         required=False,

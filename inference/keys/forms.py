@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from fmlx_site.widgets import Boxes
 from inference.models import LIMITS, ApiKey, ModelFolder, ModelSettings, Scope
 
 USUAL = (Scope.CHAT, Scope.EMBEDDINGS, Scope.VIDEOS)  # what who may make keys, and not change them, may give
@@ -19,11 +20,11 @@ class KeyForm(forms.Form):
     error_css_class = "invalid"
 
     name = forms.CharField(label=_("Name"), max_length=100, help_text=_("Who or what uses it, to tell keys apart."))
-    scopes = forms.MultipleChoiceField(label=_("May be used for"), widget=forms.CheckboxSelectMultiple)
+    scopes = forms.MultipleChoiceField(label=_("May be used for"), widget=Boxes)
     allowed_models = forms.MultipleChoiceField(
         label=_("Models"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=Boxes,
         help_text=_("For this key there are no others. None chosen: all models, also those that come later."),
     )
     expires_at = forms.DateField(

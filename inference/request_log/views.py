@@ -17,7 +17,7 @@ from inference.request_log import words
 from inference.request_log.forms import RequestFilter, UsageFilter
 from inference.request_log.usage import Step, Use, read_usage, totals
 
-PAGE_LENGTH = 50
+PAGE_LENGTH = 30
 
 
 def visible_requests(user: Any) -> QuerySet[RequestLog]:
