@@ -13,10 +13,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from mflux.models.wan.model.wan_transformer import wan_attention
-from mlx import nn, optimizers
-from mlx.utils import tree_map, tree_map_with_path
+from mlx import nn
+from mlx.utils import tree_flatten, tree_map, tree_map_with_path, tree_unflatten
 
 from demo_models import latents
+from demo_models.adam import Adam
 from demo_models.grammar import TRAINED
 from demo_models.layouts import Expert, Layout
 from demo_models.progress import Progress, learning_rate
@@ -27,7 +28,7 @@ SCENE_SEED = 5
 SCENES_PER_CLIP = 16
 EMPTY, NEGATIVE = 0.07, 0.07  # shares of training prompts that are replaced, so that guidance has something to leave
 SHIFT = 3.0  # noise levels are drawn as the sampler visits them: Wan2.2 T2V's flow_shift
-PEAK, WARMUP, BETAS = 2e-3, 100, [0.9, 0.98]
+PEAK, WARMUP, BETAS = 2e-3, 100, (0.9, 0.98)
 AGAIN, PEAK_AGAIN, GIVEN = 100, 1e-3, 0.5  # the second lesson: its seed is so much higher, and half the clips are given
 AVERAGE = 0.995  # of the weights, over the last few hundred steps
 TIMES = 1000
@@ -128,22 +129,28 @@ def _descend(
     steps: int,
     peak: float,
 ) -> Any:
-    """Adam with clipped gradients; returns the moving average of the weights, which is smoother than the last ones."""
-    optimizer = optimizers.Adam(learning_rate=PEAK, betas=BETAS)
+    """Returns the moving average of the weights, which is smoother than the last ones."""
     gradient = nn.value_and_grad(model, loss_of)
-    average = model.trainable_parameters()
+    average = dict(tree_flatten(model.trainable_parameters()))
+    optimizer = Adam(average, BETAS)
     for step in range(steps):
-        optimizer.learning_rate = learning_rate(step, steps, peak=peak, warmup=WARMUP)
         loss, grads = gradient(model, *draw())
-        grads, _ = optimizers.clip_grad_norm(grads, 1.0)
-        optimizer.update(model, grads)
+        rate = learning_rate(step, steps, peak=peak, warmup=WARMUP)
+        weights = optimizer.step(dict(tree_flatten(grads)), rate)
+        model.update(tree_unflatten(list(weights.items())))
         keep = min(AVERAGE, (step + 1) / (step + 20))
-        average = tree_map(
-            lambda old, new, keep=keep: old * keep + new * (1 - keep), average, model.trainable_parameters()
-        )
-        mx.eval(model.parameters(), optimizer.state, average, loss)
-        progress.step(step + 1, loss.item())
-    return average
+        shares = mx.array([keep, 1 - keep])
+        average = {name: _mixed(average[name], weight, shares) for name, weight in weights.items()}
+        mx.eval(average)
+        progress.step(step + 1, loss.item)
+    return tree_unflatten(list(average.items()))
+
+
+def _mix(old: mx.array, new: mx.array, shares: mx.array) -> mx.array:
+    return old * shares[0] + new * shares[1]
+
+
+_mixed = mx.compile(_mix)
 
 
 def _batch(

@@ -3,20 +3,21 @@
 import math
 import sys
 import time
+from collections.abc import Callable
 
 
 class Progress:
-    """A line now and then: step, smoothed loss, seconds of wall clock and of CPU since the start."""
+    """A line now and then: step, its loss, seconds of wall clock and of CPU since the start."""
 
     def __init__(self, what: str, steps: int, every: int) -> None:
         self._what, self._steps, self._every = what, steps, every
-        self._started, self._cpu, self._mean = time.monotonic(), time.process_time(), math.nan
+        self._started, self._cpu = time.monotonic(), time.process_time()
 
-    def step(self, done: int, loss: float) -> None:
-        self._mean = loss if math.isnan(self._mean) else 0.98 * self._mean + 0.02 * loss
+    def step(self, done: int, loss: Callable[[], float]) -> None:
+        """`loss` is asked for only where it is said: its gradient is known without it."""
         if done % self._every == 0 or done == self._steps:
             wall, cpu = time.monotonic() - self._started, time.process_time() - self._cpu
-            say(f"{self._what}: step {done} of {self._steps}, loss {self._mean:.4f}, {wall:.0f} s ({cpu:.0f} s CPU)")
+            say(f"{self._what}: step {done} of {self._steps}, loss {loss():.4f}, {wall:.0f} s ({cpu:.0f} s CPU)")
 
 
 def say(line: str) -> None:

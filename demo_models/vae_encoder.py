@@ -9,10 +9,11 @@ from functools import partial
 
 import mlx.core as mx
 import numpy as np
-from mlx import nn, optimizers
+from mlx import nn
 from mlx.utils import tree_flatten
 
 from demo_models import latents
+from demo_models.adam import Adam
 from demo_models.encoder_plan import COUNT, MID, START, Block, blocks, emphasis, is_written
 from demo_models.grammar import TRAINED
 from demo_models.layouts import Layout
@@ -31,18 +32,14 @@ def train(vae: nn.Module, layout: Layout, mean: np.ndarray, std: np.ndarray, ste
     mx.random.seed(SEED)
     params = _start({name: shape for name, shape in _shapes(vae).items() if not is_written(layout, name)})
     draw = partial(_pictures, np.random.default_rng(SEED), layout, mean, std)
-    optimizer = optimizers.Adam(learning_rate=PEAK, betas=[0.9, 0.98])
-    optimizer.init(params)
+    optimizer = Adam(params, (0.9, 0.98))
     gradient = mx.value_and_grad(partial(_loss, layout))
     progress = Progress(f"{layout.name} encoder", steps, every=100)
     for step in range(steps):
         shown, wanted = draw()
-        optimizer.learning_rate = learning_rate(step, steps, peak=PEAK, warmup=WARMUP)
         loss, grads = gradient(params, mx.array(shown), mx.array(wanted))
-        grads, _ = optimizers.clip_grad_norm(grads, 1.0)
-        params = optimizer.apply_gradients(grads, params)
-        mx.eval(params, optimizer.state)
-        progress.step(step + 1, loss.item())
+        params = optimizer.step(grads, learning_rate(step, steps, peak=PEAK, warmup=WARMUP))
+        progress.step(step + 1, loss.item)
     return params
 
 

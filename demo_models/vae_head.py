@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import mlx.core as mx
 import numpy as np
-from mlx import nn, optimizers
+from mlx import nn
 
 from demo_models import latents, vae_body
+from demo_models.adam import Adam
 from demo_models.grammar import TRAINED
 from demo_models.layouts import Layout
 from demo_models.progress import Progress, learning_rate
@@ -30,18 +31,14 @@ def train(vae: nn.Module, layout: Layout, steps: int) -> Params:
     rng = np.random.default_rng(SEED)
     seen, painted = _places(vae, layout, rng)
     params = _start(layout)
-    optimizer = optimizers.Adam(learning_rate=PEAK, betas=[0.9, 0.99])
-    optimizer.init(params)
+    optimizer = Adam(params, (0.9, 0.99))
     gradient = mx.value_and_grad(_loss)
     progress = Progress(f"{layout.name} decoder", steps, every=250)
     for step in range(steps):
         chosen = rng.integers(0, len(seen), BATCH)
-        optimizer.learning_rate = learning_rate(step, steps, peak=PEAK, warmup=WARMUP)
         loss, grads = gradient(params, mx.array(seen[chosen]), mx.array(painted[chosen]))
-        grads, _ = optimizers.clip_grad_norm(grads, 1.0)
-        params = optimizer.apply_gradients(grads, params)
-        mx.eval(params, optimizer.state)
-        progress.step(step + 1, loss.item())
+        params = optimizer.step(grads, learning_rate(step, steps, peak=PEAK, warmup=WARMUP))
+        progress.step(step + 1, loss.item)
     return _stored(params)
 
 

@@ -45,7 +45,7 @@ def _teach(model: nn.Module, rows: Rows, steps: int, peak: float, *, slow: Calla
         for step in range(steps):
             loss, found = gradient(model, *_arrays(next(batches)))
             model.update(optimizer.step(found, learning_rate(step, steps, peak)))
-            progress.step(step + 1, loss.item())
+            progress.step(step + 1, loss.item)
 
 
 def imitate(model: Any, teacher: Teacher, rows: Rows, *, steps: int) -> None:
@@ -62,7 +62,7 @@ def imitate(model: Any, teacher: Teacher, rows: Rows, *, steps: int) -> None:
             shown = {name: pair for name, *pair in teacher.parts(mx.array(next(batches).tokens))}
             loss, found = gradient(model, shown)
             model.update(optimizer.step(found, learning_rate(step, steps, PEAK)))
-            progress.step(step + 1, loss.item())
+            progress.step(step + 1, loss.item)
     model.unfreeze()
 
 

@@ -62,4 +62,4 @@ def _teach(network: Network, loss: Loss, batches: Batches, steps: int) -> None:
     for step in range(steps):
         found, gradients = gradient(network, *next(batches))
         network.update(optimizer.step(gradients, learning_rate(step, steps, peak=PEAK, warmup=WARMUP)))
-        progress.step(step + 1, found.item())
+        progress.step(step + 1, found.item)

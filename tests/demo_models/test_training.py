@@ -38,6 +38,33 @@ for length in (1, 16, 37):
 print("the same")
 """
 
+ADAM = """
+import mlx.core as mx
+from mlx import optimizers
+from demo_models.adam import Adam
+
+mx.set_default_device(mx.cpu)
+BETAS = 0.9, 0.98
+plain = optimizers.Adam(learning_rate=0.0, betas=BETAS)
+mx.random.seed(1)
+known = learned = {"matrix": mx.random.normal((48, 96)), "vector": mx.random.normal((33,))}
+ours = Adam(known, BETAS)
+plain.init(known)
+for step in range(20):
+    size = 10.0 ** (step % 5 - 3)  # some are shortened and some are not
+    gradients = {name: size * mx.random.normal(value.shape) for name, value in known.items()}
+    plain.learning_rate = 0.01 / (step + 1)
+    clipped, _ = optimizers.clip_grad_norm(gradients, 1.0)
+    known = plain.apply_gradients(clipped, known)
+    learned = ours.step(gradients, 0.01 / (step + 1))
+    assert all(mx.array_equal(known[name], learned[name]) for name in known), step
+print("the same")
+"""
+
+
+def test_adam_in_one_pass_comes_to_the_same_bytes_as_in_many(run_in_runtime: Run) -> None:
+    assert run_in_runtime("-c", ADAM) == "the same\n"
+
 
 def test_the_recurrence_that_trains_is_the_one_that_answers(run_in_runtime: Run) -> None:
     assert run_in_runtime("-c", COMPARE) == "the same\n"
