@@ -29,14 +29,20 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._sending = asyncio.Lock()
+        self._unsent = 0  # messages that wait for the socket, the one it has a part of included
         self._mailbox = Mailbox(self._loop)
         self._greeted = False
         self._closed = asyncio.Event()
         threading.Thread(target=self._read, name=f"reader-{name}", daemon=True).start()
 
     async def send(self, type_: str, **fields: Any) -> None:
-        """Send one message whole, even if the caller is cancelled. To a worker that is gone nothing is sent."""
-        await asyncio.shield(asyncio.ensure_future(self._send_line(encode({"type": type_, **fields}))))
+        """Send one message whole, even if the caller is cancelled. To a worker that is gone nothing is sent.
+
+        Most are sent at once; a task of its own, that goes on without the caller, is only for what has to wait."""
+        left = memoryview(encode({"type": type_, **fields}))
+        if self._unsent or (left := self._taken(left)):
+            self._unsent += 1
+            await asyncio.shield(asyncio.ensure_future(self._send_when_writable(left)))
 
     async def messages(self) -> AsyncIterator[Message]:
         """What the worker says, heartbeats left out, until it is gone. For one reader."""
@@ -59,16 +65,24 @@ class Connection:
         async with self._sending:
             self._sock.close()
 
-    async def _send_line(self, line: bytes) -> None:
-        async with self._sending:
-            left = memoryview(line)
-            while left:
-                try:
-                    left = left[self._sock.send(left, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
+    async def _send_when_writable(self, left: memoryview) -> None:
+        try:
+            async with self._sending:
+                while left := self._taken(left):
                     await self._writable()
-                except OSError:
-                    return  # the reader sees the end too
+        finally:
+            self._unsent -= 1
+
+    def _taken(self, left: memoryview) -> memoryview:
+        """What the socket does not take now; nothing, if nobody is there to read it."""
+        try:
+            while left:
+                left = left[self._sock.send(left, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            return left
+        except OSError:
+            return left[:0]  # the reader sees the end too
+        return left
 
     async def _writable(self) -> None:
         """On asyncio's own loop: uvloop would make the socket non-blocking, and its reader, a thread, would end."""

@@ -25,7 +25,8 @@ Cache = list[Any]
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """`fresh` until its first token is under way; `logprobs` [V] are those that this token is drawn from."""
+    """`fresh` while none of its tokens is under way: its last is not in the cache yet. `logprobs` [V] are those that
+    the token under way is drawn from."""
 
     sequence: Sequence
     sampler: Sampler
@@ -33,6 +34,11 @@ class Row:
     context: TokenBuffer | None
     fresh: bool = True
     logprobs: mx.array | None = None
+
+    @property
+    def new(self) -> bool:
+        """It has given nothing yet."""
+        return self.sequence.generated == 0
 
     @classmethod
     def of(cls, sequence: Sequence) -> "Row":
@@ -111,6 +117,16 @@ class Batch:
             else:
                 yield Step(row.sequence, token, shown)
 
+    def firsts(self) -> Iterator[Step]:
+        """Wait for the first tokens that newcomers have under way. The next step feeds them as it feeds the last token
+        of a prompt, so it gives such a row nothing; every other is under way as before."""
+        for row, token in zip(self.rows, self._inputs.tolist(), strict=True):
+            if row.new and not row.fresh:
+                if row.sequence.guide:
+                    told(row.sequence, row.sequence.guide, token)
+                row.fresh = True
+                yield Step(row.sequence, token, row.logprobs)
+
     def _processed(self, logits: mx.array, inputs: mx.array) -> mx.array:
         if not any(row.context for row in self.rows):
             return logits
@@ -137,8 +153,8 @@ class Batch:
         return masked(logits, guided)
 
     def cache_of(self, sequence: Sequence) -> Cache:
-        """What a sequence has in the cache: all its tokens, since the next is under way. Nothing is copied but windows
-        and states."""
+        """What a sequence has in the cache: all its tokens, since the next is under way, unless it has given but its
+        first. Nothing is copied but windows and states."""
         at = next(at for at, row in enumerate(self.rows) if row.sequence is sequence)
         return [row_of(layer, at) for layer in self._cache] if self._dense else self._cache
 

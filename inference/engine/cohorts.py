@@ -21,6 +21,11 @@ class Cohort:
         return len(self._batch.rows)
 
     @property
+    def newcomers(self) -> int:
+        """Of its sequences, those that have given nothing yet."""
+        return sum(row.new for row in self._batch.rows)
+
+    @property
     def length(self) -> int:
         """Tokens every row is padded to."""
         return max((row.sequence.length for row in self._batch.rows), default=0)
@@ -34,8 +39,12 @@ class Cohort:
         self._batch.join(sequences, cache, dense=dense)
 
     def step(self) -> Iterator[Step]:
-        """One token for every sequence; those that have just come in give their first at the next step."""
+        """One token for every sequence; those that have just come in have their first under way."""
         return self._batch.step()
+
+    def firsts(self) -> Iterator[Step]:
+        """As `Batch.firsts`."""
+        return self._batch.firsts()
 
     def cache_of(self, sequence: Sequence) -> Cache:
         """As `Batch.cache_of`."""

@@ -4,7 +4,7 @@ import queue
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from inference.engine import messages
@@ -69,6 +69,9 @@ class Engine:
         self._prefill()
         self._relieve(self._join() or self._prefilling.held_up)
         self._decode()
+        self._answers.flush()
+        self._hurry()
+        self._cohorts.tidy()
         self._answers.flush()
         self._status()
 
@@ -213,7 +216,6 @@ class Engine:
         began = time.monotonic()
         for cohort in self._cohorts:
             self._step(cohort)
-        self._cohorts.tidy()
         taken = time.monotonic() - began
         pace = self._prefilling
         pace.step_seconds += SMOOTHING * (taken - pace.step_seconds)
@@ -221,15 +223,25 @@ class Engine:
     def _step(self, cohort: Cohort) -> None:
         if beyond := self._pressure.make_room(cohort):
             self._fail(beyond, self._pressure.refusal())
-        if not cohort.size:
-            return
+        if cohort.size:
+            self._give(cohort, cohort.step)
+
+    def _hurry(self) -> None:
+        """Wait for newcomers' first tokens now, not when their cohort's next step was built, or a chunk of another
+        prompt computed before it. Where others decode with them and nothing is to be filled, that step comes first."""
+        for cohort in self._cohorts:
+            newcomers = cohort.newcomers
+            if newcomers and (newcomers == cohort.size or self._prefilling.pending):
+                self._give(cohort, cohort.firsts)
+
+    def _give(self, cohort: Cohort, tokens: Callable[[], Iterator[Step]]) -> None:
         try:
-            steps = list(cohort.step())
+            steps = list(tokens())
         except Exception as error:  # noqa: BLE001 - the outermost frame of these requests
             traceback.print_exc(file=sys.stderr)
             self._lose(cohort, f"{type(error).__name__}: {error}")
-            return
-        self._take(cohort, steps)
+        else:
+            self._take(cohort, steps)
 
     def _take(self, cohort: Cohort, steps: list[Step]) -> None:
         for step in steps:

@@ -61,6 +61,11 @@ class Prefilling:
             last = prefill
             left = ends - time.monotonic()
 
+    @property
+    def pending(self) -> bool:
+        """Something is left to be filled."""
+        return any(one.remaining for one in self.active)
+
     def filled(self) -> list[Filled]:
         return filled(self.active)
 

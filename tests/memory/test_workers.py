@@ -91,6 +91,30 @@ async def test_many_requests_arrive_whole_and_in_order(node: LocalNode, spec: Sp
     assert [(answer["number"], answer["length"]) for answer in answers] == list(enumerate(sizes))
 
 
+async def test_no_message_overtakes_another_that_waits_for_the_socket(node: LocalNode, spec: Spec) -> None:
+    worker = await start(node, spec(), do="count_lines")
+    await hear(worker, "event")
+    sending = []
+    for number in range(400):
+        text = "x" * (1_000_000 if number % 40 < 2 else 1)
+        sending.append(asyncio.ensure_future(worker.send("request", number=number, text=text)))
+        await asyncio.sleep(0.001)  # some while the worker reads, of which it is not known when
+    assert [(await hear(worker, "event"))["number"] for _ in sending] == list(range(400))
+    await asyncio.gather(*sending)
+
+
+async def test_a_message_that_the_socket_takes_is_sent_before_others_have_their_turn(
+    node: LocalNode, spec: Spec
+) -> None:
+    worker = await start(node, spec(), do="count_lines")
+    turns: list[str] = []
+    asyncio.get_running_loop().call_soon(turns.append, "another's")
+    await worker.send("request", number=1, text="")
+    assert turns == []
+    await hear(worker, "event")
+    assert (await hear(worker, "event"))["number"] == 1
+
+
 async def test_an_unknown_message_is_refused_and_the_work_goes_on(node: LocalNode, spec: Spec) -> None:
     strange = b'{"type":"gossip","about":"you"}\n'
     worker = await start(node, spec(), do="say", hex=strange.hex(), seconds=0.3)

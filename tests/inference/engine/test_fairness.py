@@ -28,6 +28,23 @@ def test_a_short_prompt_behind_a_long_one_has_its_first_token_within_three_chunk
     assert engine.answer(long).phase == "aborted"
 
 
+def test_a_first_token_does_not_wait_for_a_chunk_of_another_prompt(engines: Callable[..., Engine]) -> None:
+    """Alone, and beside a stream that is under way: with so small a gap a tick fills one chunk of one prompt."""
+    engine = engines("chat", decode_gap_ms=0.01)
+    long = engine.ask(prompt=prompt(6_000))
+    engine.until_said(long, "prefill")
+    beside = []
+    for seed in range(2):
+        beside.append(engine.ask(prompt=prompt(10, seed), max_tokens=1000))
+        engine.until_said(beside[-1], "accepted")
+        chunks = len(engine.said[long])
+        engine.until_said(beside[-1], "delta")
+        assert len(engine.said[long]) == chunks
+    for id_ in (long, *beside):
+        engine.send("abort", id=id_)
+        engine.answer(id_)
+
+
 def test_a_long_prompt_is_not_starved_by_short_ones_that_keep_coming(engine: Engine) -> None:
     long = engine.ask(prompt=prompt(4_000), max_tokens=1)
     short = [engine.ask(prompt=prompt(300, seed), max_tokens=1) for seed in range(8)]
