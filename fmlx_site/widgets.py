@@ -26,7 +26,7 @@ class _Labels(forms.widgets.ChoiceWidget):
         chosen = {str(one) for one in (value if isinstance(value, (list, tuple)) else [value])}
         begins = (attrs or {}).get("id", name)
         labels = (
-            _label(self.input_type, name, one, label, f"{begins}_{number}", checked=str(one) in chosen)
+            _label(str(self.input_type), name, one, label, f"{begins}_{number}", checked=str(one) in chosen)
             for number, (one, label) in enumerate(self.choices)
         )
         return mark_safe("".join(labels))  # noqa: S308 - each part is escaped
